@@ -1,0 +1,53 @@
+# Every target does only what is missing, so it can be typed again at any time.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test fast lab lint down bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## Install the workbench into .venv
+
+$(READY): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "Python is missing: sudo apt install python3 python3-venv"; exit 5; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+	  "Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 5; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "Python's venv module is missing: sudo apt install python3-venv"; exit 5; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the workbench into $(VENV), about a minute …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+demo: $(READY) ## Start a real vLLM and run all notebooks headless
+	@$(BIN)/workbench run --html
+
+test: $(READY) ## Run all tests: fast ones, those against a real vLLM, the notebooks
+	@$(BIN)/python -m pytest
+
+fast: $(READY) ## Run the tests that need no server
+	@$(BIN)/python -m pytest -m 'not engine' tests
+
+lab: $(READY) ## Open JupyterLab on the first notebook
+	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+lint: $(READY) ## Check style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: $(READY) ## Run the benchmarks, one table each
+	@for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
+
+down: $(READY) ## Stop the server
+	@$(BIN)/workbench down
+
+clean: ## Delete what was made: results, state, engine, environment
+	@if test -x $(BIN)/workbench; then $(BIN)/workbench down; fi
+	@rm -rf results .workbench .engine $(VENV) *.egg-info build

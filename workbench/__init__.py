@@ -1,0 +1,56 @@
+"""
+A workbench for people who run vLLM on their own GPU.
+
+In a notebook: ``%load_ext workbench``, then ``%wb up`` and ``%%chat``. In
+Python: :class:`Session`. In the shell: ``workbench --help``.
+
+Importing this costs next to nothing; what a name needs is imported with it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .errors import WorkbenchError
+from .records import ChatMessage, Generation, SamplingParams
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from .client import Client
+    from .session import Session
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ChatMessage",
+    "Client",
+    "Generation",
+    "SamplingParams",
+    "Session",
+    "WorkbenchError",
+    "__version__",
+]
+
+_LAZY = {"Client": "client", "Session": "session"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Register ``%wb`` and ``%%chat``."""
+    from .magics import load_ipython_extension as load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the magics away again."""
+    from .magics import unload_ipython_extension as unload
+
+    unload(shell)

@@ -1,0 +1,240 @@
+"""
+The words for what can go wrong.
+
+::
+
+    WorkbenchError                       .hint: the next thing to try
+    ├── ConfigError                      a setting is missing or wrong; .key, .source
+    │   └── MissingDependencyError       .package and the line that installs it
+    ├── ServerError                      .server, .state
+    │   ├── BackendUnavailableError      what the backend needs is not on this machine
+    │   ├── EngineInstallError           the embedded engine could not be installed
+    │   ├── ServerStartError             exited before it was ready; .exit_code, .log_tail
+    │   ├── ServerTimeoutError           also a TimeoutError; .waited_s, .log_tail
+    │   └── ServerStateError             the verb makes no sense in this state
+    ├── ClientError                      .base_url, .request_id, .partial
+    │   ├── ServerUnreachableError       connection refused, name not found, TLS
+    │   ├── RequestTimeoutError          also a TimeoutError; .phase
+    │   ├── RequestRejectedError         4xx; .status_code, .body
+    │   │   ├── AuthenticationError      401 and 403: the key is missing or wrong
+    │   │   ├── ModelNotServedError      .requested, .served
+    │   │   ├── ContextLengthError       .input_tokens, .max_model_len
+    │   │   └── RateLimitedError         .retry_after_s
+    │   ├── ServerFailureError           5xx, or an answer that is not what the API promises
+    │   └── StreamInterruptedError       .partial: what arrived before it broke
+    ├── TelemetryError
+    │   └── StoreError                   .path
+    └── NotebookError                    a notebook stopped at a cell; .notebook, .cell, .ename
+
+A message says what failed and with which facts; the hint says what to do
+next. Both are one string each, so that a terminal, a notebook and a log can
+lay them out in their own way. Wrong arguments of a verb are the skin's usage
+errors; a programmer's mistake is a ``TypeError`` or ``ValueError``.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .records import Generation
+
+__all__ = [
+    "AuthenticationError",
+    "BackendUnavailableError",
+    "ClientError",
+    "ConfigError",
+    "ContextLengthError",
+    "EngineInstallError",
+    "MissingDependencyError",
+    "ModelNotServedError",
+    "NotebookError",
+    "RateLimitedError",
+    "RequestRejectedError",
+    "RequestTimeoutError",
+    "ServerError",
+    "ServerFailureError",
+    "ServerStartError",
+    "ServerStateError",
+    "ServerTimeoutError",
+    "ServerUnreachableError",
+    "StoreError",
+    "StreamInterruptedError",
+    "TelemetryError",
+    "WorkbenchError",
+]
+
+DEBUG_VARIABLE = "WORKBENCH_DEBUG"
+
+
+class WorkbenchError(Exception):
+    """
+    The root of everything the workbench raises on purpose.
+
+    Args:
+        message: What failed, with its facts.
+
+        hint: The next thing to try, or ``None`` when nothing is known.
+
+        facts: Further attributes, set on the exception under their own names.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception.__reduce__ would call the class with the message alone and
+        # lose the facts when an error crosses a process border.
+        return _rebuild, (type(self), dict(self.__dict__))
+
+    def _render_traceback_(self) -> list[str]:
+        """
+        Show two lines instead of a stack in a notebook (IPython's own hook).
+
+        With ``WORKBENCH_DEBUG`` set, the whole traceback comes back, causes
+        included; IPython sends ``%tb`` through here as well.
+        """
+        if os.environ.get(DEBUG_VARIABLE):
+            return traceback.format_exception(self)
+        return [f"{type(self).__name__}: {self.message}", *([self.hint] if self.hint else [])]
+
+
+def _rebuild(kind: type[WorkbenchError], facts: dict[str, Any]) -> WorkbenchError:
+    facts = dict(facts)
+    return kind(facts.pop("message"), **facts)
+
+
+class ConfigError(WorkbenchError):
+    """A setting is missing or wrong."""
+
+    key: str
+    source: str
+
+
+class MissingDependencyError(ConfigError):
+    """An optional package is needed here and is not installed."""
+
+    package: str
+
+
+class ServerError(WorkbenchError):
+    """A server could not do what a verb asked of it."""
+
+    server: str
+    state: str
+    log_tail: tuple[str, ...] = ()
+
+
+class BackendUnavailableError(ServerError):
+    """What the backend needs is not on this machine."""
+
+
+class EngineInstallError(ServerError):
+    """The embedded engine could not be installed."""
+
+
+class ServerStartError(ServerError):
+    """The server exited, or was refused, before it was ready."""
+
+    exit_code: int | None = None
+
+
+class ServerTimeoutError(ServerError, TimeoutError):
+    """The server did not reach a state in the time it was given."""
+
+    waited_s: float
+
+
+class ServerStateError(ServerError):
+    """The verb makes no sense in the state the server is in."""
+
+
+class ClientError(WorkbenchError):
+    """A request did not bring what it asked for."""
+
+    base_url: str | None = None
+    request_id: str | None = None
+    partial: Generation | None = None
+
+
+class ServerUnreachableError(ClientError):
+    """Nothing answers at the base URL."""
+
+
+class RequestTimeoutError(ClientError, TimeoutError):
+    """The server was too slow in one phase of a request."""
+
+    phase: Literal["connect", "first_token", "stream"]
+
+
+class RequestRejectedError(ClientError):
+    """The server understood the request and refused it (4xx)."""
+
+    status_code: int
+    body: object = None
+
+
+class AuthenticationError(RequestRejectedError):
+    """The API key is missing or wrong."""
+
+
+class ModelNotServedError(RequestRejectedError):
+    """The request names a model that this server does not serve."""
+
+    requested: str
+    served: tuple[str, ...] = ()
+
+
+class ContextLengthError(RequestRejectedError):
+    """Prompt and answer together do not fit into the model's context."""
+
+    input_tokens: int | None = None
+    max_model_len: int | None = None
+
+
+class RateLimitedError(RequestRejectedError):
+    """The server asks to come back later (429)."""
+
+    retry_after_s: float | None = None
+
+
+class ServerFailureError(ClientError):
+    """The server failed (5xx), or answered something the API does not allow."""
+
+    status_code: int | None = None
+    body: object = None
+
+
+class StreamInterruptedError(ClientError):
+    """The stream ended before the server said it was complete."""
+
+    partial: Generation
+
+
+class TelemetryError(WorkbenchError):
+    """Telemetry could not be read. (Writing it never raises into a caller.)"""
+
+
+class StoreError(TelemetryError):
+    """The telemetry file cannot be used."""
+
+    path: Path
+
+
+class NotebookError(WorkbenchError):
+    """A notebook that was run headless stopped at a cell."""
+
+    notebook: Path
+    cell: int | None
+    ename: str | None

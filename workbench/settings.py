@@ -1,0 +1,251 @@
+"""
+One frozen object with everything that can be set, and where each value came from.
+
+Argument > environment > ``.env`` > default, read once by :func:`load`; nothing
+else in the package looks at the environment. pydantic-settings would do the
+reading, but it costs a third of a second to import, more than the whole of
+``workbench status`` may take, and does not say which source won.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from .errors import ConfigError
+
+Backend: TypeAlias = Literal["embedded", "remote"]
+
+BACKENDS: tuple[Backend, ...] = ("embedded", "remote")
+
+
+class Secret:
+    """A string that shows itself only when asked to: ``secret.reveal()``."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the string itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+
+def _setting(default: Any, *names: str, help: str, parse: Callable[[str], Any] = str) -> Any:
+    """Declare a field: its default, the environment names it answers to, and how to read it."""
+    return field(default=default, metadata={"names": names, "help": help, "parse": parse})
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value <= 0:
+        raise ValueError("it must be above zero")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise ValueError("a port is a number from 0 (any free one) to 65535")
+    return value
+
+
+def _backend(text: str) -> Backend:
+    if text not in BACKENDS:
+        raise ValueError(f"it is one of: {', '.join(BACKENDS)}")
+    return text
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("a base URL looks like http://localhost:8000/v1")
+    return text.rstrip("/")
+
+
+def _switch(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("it is 1 or 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """
+    What the workbench was told. Make one with :func:`load`.
+
+    ``origins`` names the source of each field: ``argument``, the name of an
+    environment variable, ``.env: NAME`` or ``default``.
+    """
+
+    home: Path
+    backend: Backend = _setting(
+        "embedded",
+        "WORKBENCH_BACKEND",
+        help="which server: embedded (vLLM on this CPU) or remote (a URL)",
+        parse=_backend,
+    )
+    base_url: str | None = _setting(
+        None,
+        "WORKBENCH_BASE_URL",
+        "OPENAI_BASE_URL",
+        help="the remote server's URL, with /v1; setting it chooses backend remote",
+        parse=_base_url,
+    )
+    api_key: Secret | None = _setting(
+        None,
+        "WORKBENCH_API_KEY",
+        "OPENAI_API_KEY",
+        help="the remote server's key; what the workbench starts has a key of its own",
+        parse=Secret,
+    )
+    model: str = _setting(
+        "pocket",
+        "WORKBENCH_MODEL",
+        help="a folder below models/, or a path; for a remote server its served model name",
+    )
+    port: int = _setting(
+        8000, "WORKBENCH_PORT", help="port on 127.0.0.1; 0 takes a free one", parse=_port
+    )
+    max_model_len: int = _setting(
+        2048,
+        "WORKBENCH_MAX_MODEL_LEN",
+        help="context length in tokens; never more than the model's own",
+        parse=_positive,
+    )
+    kv_cache_gib: int = _setting(
+        1,
+        "VLLM_CPU_KVCACHE_SPACE",
+        help="KV cache of the embedded engine, GiB of host memory",
+        parse=_positive,
+    )
+    boot_timeout_s: int = _setting(
+        600,
+        "WORKBENCH_BOOT_TIMEOUT_S",
+        help="how long a start may take before it is given up, seconds",
+        parse=_positive,
+    )
+    telemetry: bool = _setting(
+        True,
+        "WORKBENCH_TELEMETRY",
+        help="1 records every request in the state folder, 0 does not",
+        parse=_switch,
+    )
+    user: str | None = _setting(
+        None, "WORKBENCH_USER", help="who is recorded, as a keyed hash; default: the login name"
+    )
+    state_dir: Path = _setting(
+        Path(".workbench"), "WORKBENCH_STATE_DIR", help="server state, logs, telemetry", parse=Path
+    )
+    engine_dir: Path = _setting(
+        Path(".engine"), "WORKBENCH_ENGINE_DIR", help="the embedded engine", parse=Path
+    )
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def models_dir(self) -> Path:
+        """The weights folder, mounted into the container as ``/models``."""
+        return self.home / "models"
+
+    def described(self) -> list[tuple[str, object, str, str]]:
+        """List ``(name, value, origin, help)`` of everything that can be set."""
+        return [
+            (item.name, getattr(self, item.name), self.origins[item.name], item.metadata["help"])
+            for item in fields(self)
+            if item.metadata
+        ]
+
+
+def load(
+    *, environ: Mapping[str, str] | None = None, cwd: Path | None = None, **arguments: Any
+) -> Settings:
+    """
+    Read the settings once.
+
+    Args:
+        environ: Defaults to this process's environment.
+
+        cwd: Where the search for the project folder begins.
+
+        arguments: Fields by name; ``None`` and "" mean "not given", as an
+            empty variable in the environment does.
+
+    Raises:
+        ConfigError: A value cannot be read; it names the variable and its source.
+    """
+    environ = os.environ if environ is None else environ
+    home = _home(environ, cwd or Path.cwd())
+    dotenv = _read_dotenv(home / ".env")
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for item in fields(Settings):
+        if item.metadata:
+            given = arguments.pop(item.name, None)
+            value, origin = _resolve(item, given, environ, dotenv)
+            values[item.name], origins[item.name] = value, origin
+    if arguments:
+        raise TypeError(f"no such setting: {', '.join(sorted(arguments))}")
+    if values["base_url"] and origins["backend"] == "default":
+        values["backend"], origins["backend"] = "remote", origins["base_url"]
+    for name in ("state_dir", "engine_dir"):
+        values[name] = home / values[name]
+    return Settings(home=home, origins=MappingProxyType(origins), **values)
+
+
+def _home(environ: Mapping[str, str], cwd: Path) -> Path:
+    """Find the project folder: WORKBENCH_HOME, or the nearest one upwards with models/ in it."""
+    if told := environ.get("WORKBENCH_HOME"):
+        return Path(told).resolve()
+    for folder in (cwd, *cwd.parents):
+        if (folder / ".workbench").is_dir() or (folder / "models").is_dir():
+            return folder.resolve()
+    return cwd.resolve()
+
+
+def _read_dotenv(path: Path) -> Mapping[str, str]:
+    if not path.is_file():
+        return {}
+    # Imported here: most projects have no .env, and `status` counts milliseconds.
+    from dotenv import dotenv_values
+
+    return {name: value for name, value in dotenv_values(path).items() if value}
+
+
+def _resolve(
+    item: Any, given: Any, environ: Mapping[str, str], dotenv: Mapping[str, str]
+) -> tuple[Any, str]:
+    parse = item.metadata["parse"]
+    if given not in (None, ""):
+        value = _parsed(item.name, given, parse, "argument") if isinstance(given, str) else given
+        return value, "argument"
+    for source, prefix in ((environ, ""), (dotenv, ".env: ")):
+        for name in item.metadata["names"]:
+            if text := source.get(name, "").strip():
+                origin = f"{prefix}{name}"
+                return _parsed(item.name, text, parse, origin), origin
+    return item.default, "default"
+
+
+def _parsed(key: str, text: str, parse: Callable[[str], Any], source: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError as exc:
+        # A secret that cannot be read must not be shown either; Secret() takes
+        # any string, so no parser of one ends here.
+        raise ConfigError(
+            f"{key} cannot be {text!r} (from {source}): {exc}.",
+            hint="`workbench status --settings` lists every setting and where it comes from.",
+            key=key,
+            source=source,
+        ) from exc
