@@ -1,0 +1,219 @@
+"""What becomes of an outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from workbench.errors import (
+    ModelNotServedError,
+    RequestTimeoutError,
+    ServerUnreachableError,
+    StreamInterruptedError,
+)
+from workbench.records import Failure, Generation, SamplingParams, Timings
+from workbench.telemetry import TelemetryRecord
+from workbench.telemetry.record import COLUMNS, record_of, rfc3339
+
+
+def recorded(outcome: Generation | Failure, session: str = "tests") -> TelemetryRecord:
+    return record_of(outcome, session=session, prompt_hash="h1:00", backend="embedded")
+
+
+def test_every_column_is_documented() -> None:
+    """
+    The docstring of the record names exactly its fields.
+    """
+    entries = re.findall(r"^ {8}([a-z][a-z0-9_, ]*): ", TelemetryRecord.__doc__ or "", re.MULTILINE)
+    documented = [name for entry in entries for name in entry.split(", ")]
+
+    assert sorted(documented) == sorted(COLUMNS)
+
+
+def test_every_sampling_parameter_has_a_column() -> None:
+    """
+    A parameter that the records gain needs a column and a migration.
+    """
+    assert {item.name for item in fields(SamplingParams)} <= set(COLUMNS)
+
+
+def test_sampling_parameters_are_kept_as_sent(make_generation: Callable[..., Generation]) -> None:
+    """
+    What was given is there, also a zero; what was not is unknown.
+    """
+    params = SamplingParams(temperature=0.0, top_k=-1, seed=7, stop=("\n", "é"))
+    record = recorded(make_generation(params=params))
+
+    kept = {name: asdict(record)[name] for name in asdict(params)}
+    assert {name: value for name, value in kept.items() if value is not None} == {
+        "temperature": 0.0,
+        "top_k": -1,
+        "seed": 7,
+        "stop": '["\\n", "\\u00e9"]',
+    }
+
+
+def test_a_seed_beyond_64_bits_is_unknown(make_generation: Callable[..., Generation]) -> None:
+    """
+    SQLite has no such integer, and the request's row is worth more than its seed.
+    """
+    largest = 2**63 - 1
+
+    assert recorded(make_generation(params=SamplingParams(seed=largest))).seed == largest
+    assert recorded(make_generation(params=SamplingParams(seed=largest + 1))).seed is None
+
+
+def test_latencies_follow_the_definitions(make_generation: Callable[..., Generation]) -> None:
+    """
+    Sent at 0, chunks at 0.2 and 1.0, done at 1.1, five tokens: four gaps in 0.8 s.
+    """
+    record = recorded(make_generation())
+
+    assert record.ttft_s == pytest.approx(0.2)
+    assert record.tpot_s == pytest.approx(0.2)
+    assert record.e2e_latency_s == pytest.approx(1.0)
+    assert record.duration_s == pytest.approx(1.1)
+    assert (record.num_chunks, record.streamed, record.status) == (2, True, "ok")
+
+
+def test_an_answer_in_one_piece_has_no_ttft(make_generation: Callable[..., Generation]) -> None:
+    """
+    Without chunks there is no first one; the latency ends with the body.
+    """
+    timings = Timings(started_at=datetime.now().astimezone(), sent_s=1.0, done_s=3.0)
+    record = recorded(make_generation(timings=timings))
+
+    assert (record.streamed, record.ttft_s, record.tpot_s) == (False, None, None)
+    assert record.e2e_latency_s == pytest.approx(2.0)
+
+
+def test_tokens_that_were_not_counted_are_unknown(
+    make_generation: Callable[..., Generation],
+) -> None:
+    """
+    Without usage there is no count and no TPOT, and none is guessed from chunks.
+    """
+    record = recorded(make_generation(usage=None))
+
+    assert (record.input_tokens, record.output_tokens, record.tpot_s) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        pytest.param(KeyboardInterrupt(), "interrupted", id="stop button"),
+        pytest.param(GeneratorExit(), "interrupted", id="stream left"),
+        pytest.param(asyncio.CancelledError(), "interrupted", id="task cancelled"),
+        pytest.param(StreamInterruptedError("cut"), "error", id="stream cut by the server"),
+        pytest.param(RequestTimeoutError("slow", phase="stream"), "error", id="too slow"),
+        pytest.param(RuntimeError("bug"), "error", id="anything else"),
+    ],
+)
+def test_interrupted_is_what_the_caller_stopped(
+    make_failure: Callable[..., Failure], error: BaseException, status: str
+) -> None:
+    """
+    The caller's own stop is no error; a broken stream is, and both name their class.
+    """
+    record = recorded(make_failure(error))
+
+    assert record.status == status
+    assert record.error_type == type(error).__name__
+
+
+def test_a_failure_has_a_duration_but_no_latency(make_failure: Callable[..., Failure]) -> None:
+    """
+    How long a failure took is kept where it can't be mistaken for an answer's latency.
+    """
+    record = recorded(make_failure(ServerUnreachableError("refused")))
+
+    assert record.duration_s == pytest.approx(0.5)
+    assert (record.e2e_latency_s, record.ttft_s, record.streamed) == (None, None, None)
+
+
+def test_what_arrived_before_a_failure_is_kept(
+    make_generation: Callable[..., Generation], make_failure: Callable[..., Failure]
+) -> None:
+    """
+    A partial answer gives its request id, URL and usage; its chunks give the TTFT.
+    """
+    partial = make_generation(finish_reason=None)
+    failure = make_failure(KeyboardInterrupt(), partial=partial, timings=partial.timings)
+    record = recorded(failure)
+
+    assert record.request_id == partial.request_id
+    assert record.base_url == partial.base_url
+    assert record.output_tokens == partial.usage.output_tokens if partial.usage else False
+    assert record.ttft_s == pytest.approx(0.2)
+    assert (record.streamed, record.http_status) == (True, 200)
+
+
+def test_http_status_is_the_servers_or_unknown(
+    make_generation: Callable[..., Generation], make_failure: Callable[..., Failure]
+) -> None:
+    """
+    200 for an answer, the error's own code for a refusal, unknown when nothing answered.
+    """
+    refused = ModelNotServedError("no such model", status_code=404, request_id="req-1")
+
+    assert recorded(make_generation()).http_status == 200
+    assert recorded(make_failure(refused)).http_status == 404
+    assert recorded(make_failure(refused)).request_id == "req-1"
+    assert recorded(make_failure(ServerUnreachableError("refused"))).http_status is None
+
+
+def test_the_same_outcome_has_the_same_id(make_generation: Callable[..., Generation]) -> None:
+    """
+    The id is derived, so that a retry is recognised; what differs has another.
+    """
+    outcome = make_generation()
+    later = replace(outcome.timings, sent_s=outcome.timings.sent_s + 1e-9 * 100)
+
+    assert recorded(outcome).id == recorded(replace(outcome)).id
+    assert recorded(outcome).id != recorded(outcome, session="another").id
+    assert recorded(outcome).id != recorded(replace(outcome, timings=later)).id
+    assert recorded(outcome).id != recorded(replace(outcome, request_id="another")).id
+
+
+def test_ids_sort_by_time(make_generation: Callable[..., Generation]) -> None:
+    """
+    Twenty answers a second apart have ids in the order they were sent.
+    """
+    ids = [recorded(make_generation()).id for _ in range(20)]
+
+    assert ids == sorted(ids)
+
+
+def test_times_are_utc_and_of_one_width() -> None:
+    """
+    14:00 in a zone two hours ahead is noon; without a zone it is UTC already.
+    """
+    ahead = timezone(timedelta(hours=2))
+
+    assert rfc3339(datetime(2026, 3, 1, 14, tzinfo=ahead)) == "2026-03-01T12:00:00.000000Z"
+    assert rfc3339(datetime(2026, 3, 1, 12)) == "2026-03-01T12:00:00.000000Z"
+
+
+def test_a_url_loses_its_secrets(make_generation: Callable[..., Generation]) -> None:
+    """
+    User, password and query of a base URL may be credentials.
+    """
+    outcome = make_generation(base_url="https://ada:secret@gpu.example:8443/v1?key=secret#x")
+
+    assert recorded(outcome).base_url == "https://gpu.example:8443/v1"
+
+
+def test_a_failure_takes_the_url_it_is_given(make_failure: Callable[..., Failure]) -> None:
+    """
+    The error's own URL comes first, the given one fills the gap.
+    """
+    knows = make_failure(ServerUnreachableError("refused", base_url="http://a/v1"))
+    given = {"session": "tests", "prompt_hash": "h1:00", "base_url": "http://b/v1"}
+
+    assert record_of(knows, **given).base_url == "http://a/v1"
+    assert record_of(make_failure(RuntimeError()), **given).base_url == "http://b/v1"
