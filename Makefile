@@ -33,8 +33,8 @@ demo: $(READY) ## Start a real vLLM and run all notebooks headless
 test: $(READY) ## Run all tests: fast ones, those against a real vLLM, the notebooks
 	@$(BIN)/python -m pytest
 
-fast: $(READY) ## Run the tests that need no server
-	@$(BIN)/python -m pytest -m 'not engine' tests
+fast: $(READY) ## Run the tests that take less than 20 seconds
+	@$(BIN)/python -m pytest -m 'not engine and not processes' tests
 
 lab: $(READY) ## Open JupyterLab on the first notebook
 	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb

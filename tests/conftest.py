@@ -1,0 +1,127 @@
+"""
+What the tests share: a clean environment, one real server for the whole run, a shell.
+
+Tests come in kinds, the quick ones first; see :class:`Kind`. Those against
+the embedded vLLM and the notebooks share one server, which is started when
+the first of them needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from enum import IntEnum
+from pathlib import Path
+
+import pytest
+
+from workbench.session import Session
+
+PROJECT = Path(__file__).resolve().parent.parent
+SETTINGS = ("WORKBENCH_", "OPENAI_", "VLLM_CPU_KVCACHE_SPACE", "HF_TOKEN")
+
+
+class Kind(IntEnum):
+    """What a test needs, in the order of running."""
+
+    FAST = 0
+    PROCESSES = 1
+    ENGINE = 2
+    NOTEBOOK = 3
+
+
+class SharedServer:
+    """The embedded vLLM of this run, in a state folder of its own, on a free port."""
+
+    def __init__(self) -> None:
+        self.state_dir = Path(tempfile.mkdtemp(prefix="workbench-tests-"))
+        self.session: Session | None = None
+
+    def up(self) -> Session:
+        """Start it once."""
+        if self.session is None:
+            session = Session(
+                model="pocket", port=0, state_dir=str(self.state_dir), boot_timeout_s=300
+            )
+            print("\nstarting the embedded vLLM …", file=sys.__stderr__, flush=True)
+            session.up()
+            self.session = session
+        return self.session
+
+    def down(self) -> None:
+        """Stop it and forget what it left."""
+        if self.session is not None:
+            self.session.down()
+            self.session.close()
+        shutil.rmtree(self.state_dir, ignore_errors=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.shared_server = SharedServer()  # type: ignore[attr-defined]
+    # What the reader has set for the workbench must not reach the tests; their
+    # kernels find the shared server as a restarted kernel would.
+    for name in [name for name in os.environ if name.startswith(SETTINGS)]:
+        del os.environ[name]
+    os.environ["WORKBENCH_HOME"] = str(PROJECT)
+    os.environ["WORKBENCH_STATE_DIR"] = str(config.shared_server.state_dir)  # type: ignore[attr-defined]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.shared_server.down()  # type: ignore[attr-defined]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_kind)  # stable: the order within a kind stays
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _kind(item) is Kind.NOTEBOOK:
+        item.config.shared_server.up()  # type: ignore[attr-defined]
+
+
+def _kind(item: pytest.Item) -> Kind:
+    if item.path.suffix == ".ipynb":
+        return Kind.NOTEBOOK
+    if item.get_closest_marker("engine"):
+        return Kind.ENGINE
+    return Kind.PROCESSES if item.get_closest_marker("processes") else Kind.FAST
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test sets what it needs."""
+    for name in [name for name in os.environ if name.startswith(SETTINGS)]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def served(request: pytest.FixtureRequest) -> Session:
+    """A session whose server is the shared one, and ready."""
+    session: Session = request.config.shared_server.up()
+    return session
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """An empty project folder with the pocket models in it."""
+    (tmp_path / "models").mkdir()
+    for name in ("pocket", "pocket-mini"):
+        (tmp_path / "models" / name).symlink_to(PROJECT / "models" / name)
+    return tmp_path
+
+
+@pytest.fixture
+def ip() -> Iterator[object]:
+    """A fresh IPython shell with the extension loaded; no history file is touched."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    shell.history_manager.enabled = False
+    yield shell
+    shell.run_line_magic("unload_ext", "workbench")
+    InteractiveShell.clear_instance()

@@ -1,0 +1,194 @@
+"""
+From "start it" to "it decoded a token", shown as it happens.
+
+The server begins, its log becomes phases, and ready means that the served
+model is listed and one token came. Every boot's times go into
+``boots.jsonl``, from which the next one's ETA is learnt; a boot that fails
+ends with the line of the log that says why.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .bootlog import FIRST_TOKEN, BootReader, diagnose, eta_s
+from .errors import ServerError, ServerStartError, ServerTimeoutError
+from .records import BootPhase, Progress, ServerState, ServerStatus
+from .servers.base import Server
+
+OnProgress = Callable[[Progress], None]
+
+STATUS_INTERVAL_S = 0.1
+"""How long the log may be silent before the server is asked whether it is up."""
+
+LEARN_FROM = 5
+"""The latest boots that an ETA is made of; older ones knew another machine or version."""
+
+LOG_TAIL_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """
+    The boots of one project folder, in ``boots.jsonl``.
+
+    Args:
+        key: What makes two boots comparable: backend, version, model, flags.
+    """
+
+    path: Path
+    key: str
+
+    def earlier(self) -> list[tuple[BootPhase, ...]]:
+        """Read the latest comparable boots; torn lines of a killed process are passed over."""
+        boots = []
+        try:
+            lines = self.path.read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                if entry["key"] == self.key:
+                    boots.append(tuple(BootPhase(**phase) for phase in entry["phases"]))
+            except (ValueError, KeyError, TypeError):
+                continue
+        return boots[-LEARN_FROM:]
+
+    def add(self, phases: tuple[BootPhase, ...]) -> None:
+        """Append one boot that became ready."""
+        entry = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "key": self.key,
+            "total_s": round(phases[-1].ended_s or 0.0, 3),
+            "phases": [asdict(phase) for phase in phases],
+        }
+        with self.path.open("a") as handle:
+            handle.write(json.dumps(entry) + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class BootOutcome:
+    """A ready server, and whether this call started it."""
+
+    status: ServerStatus
+    started: bool
+
+
+def boot(
+    server: Server,
+    *,
+    decode_one: Callable[[], object],
+    history: History,
+    on_progress: OnProgress,
+    timeout_s: float,
+) -> BootOutcome:
+    """
+    Start *server*, or join a boot that is under way, and wait until it is ready.
+
+    Args:
+        decode_one: Asks the server for one token; it may raise.
+
+        timeout_s: After this long it is given up, and stopped if this call
+            started it.
+
+    Raises:
+        ServerStartError: It ended before it was ready.
+
+        ServerTimeoutError: It was not ready in time.
+    """
+    before_s = time.monotonic()
+    started = server.start()
+    if not started and (status := server.status()).state is ServerState.READY:
+        return BootOutcome(status, started=False)
+    try:
+        phases = _watch(server, before_s, history, on_progress, timeout_s)
+        decode_one()
+    except BaseException:
+        # Also on an interrupt: who gives up a start does not want it to go on.
+        if started:
+            server.stop()
+        raise
+    if started:
+        history.add(_closed(phases, ended_s=time.monotonic() - before_s))
+    return BootOutcome(server.status(), started)
+
+
+def _watch(
+    server: Server,
+    before_s: float,
+    history: History,
+    on_progress: OnProgress,
+    timeout_s: float,
+) -> tuple[BootPhase, ...]:
+    """Follow the log until the server is up; return the phases, the last one open."""
+    reader, earlier, lines = BootReader(), history.earlier(), []
+    asked_s = 0.0
+    for line in server.log(follow=True):
+        now_s = time.monotonic() - before_s
+        if line:
+            lines.append(line)
+            reader.feed(line, at_s=now_s)
+        phases = reader.phases()
+        if not line or phases[-1].name == FIRST_TOKEN:
+            on_progress(_progress(phases, now_s, earlier))
+            if now_s - asked_s >= STATUS_INTERVAL_S or phases[-1].name == FIRST_TOKEN:
+                asked_s = now_s
+                if server.status().state is ServerState.READY:
+                    return phases
+        if now_s > timeout_s:
+            raise _timed_out(server, now_s, lines)
+    raise _ended(server, lines)
+
+
+def _progress(
+    phases: tuple[BootPhase, ...], now_s: float, earlier: list[tuple[BootPhase, ...]]
+) -> Progress:
+    left_s = eta_s(phases, now_s=now_s, earlier=earlier)
+    return Progress(
+        label=phases[-1].name,
+        done=now_s,
+        total=None if left_s is None else now_s + left_s,
+        unit="s",
+        eta_s=left_s,
+        phases=phases,
+    )
+
+
+def _closed(phases: tuple[BootPhase, ...], *, ended_s: float) -> tuple[BootPhase, ...]:
+    last = phases[-1]
+    return (*phases[:-1], BootPhase(name=last.name, began_s=last.began_s, ended_s=ended_s))
+
+
+def _ended(server: Server, lines: list[str]) -> ServerStartError:
+    found = diagnose(lines)
+    code = getattr(server, "exit_code", lambda: None)()
+    how = f" (exit status {code})" if code is not None else ""
+    why = f'\nThe decisive line of its log: "{found.line}"' if found else ""
+    return ServerStartError(
+        f"The {server.backend} server ended before it was ready{how}.{why}",
+        hint=found.hint if found else "The whole log: workbench logs",
+        **_facts(server, ServerState.FAILED, lines),
+        exit_code=code,
+    )
+
+
+def _timed_out(server: Server, waited_s: float, lines: list[str]) -> ServerError:
+    last = lines[-1] if lines else "nothing"
+    return ServerTimeoutError(
+        f"The {server.backend} server was not ready after {waited_s:.0f} s. "
+        f'The last line of its log: "{last}"',
+        hint="Give it longer with WORKBENCH_BOOT_TIMEOUT_S, or read: workbench logs",
+        **_facts(server, ServerState.STARTING, lines),
+        waited_s=waited_s,
+    )
+
+
+def _facts(server: Server, state: ServerState, lines: list[str]) -> dict[str, object]:
+    tail = tuple(lines[-LOG_TAIL_LINES:])
+    return {"server": server.backend, "state": state, "log_tail": tail}

@@ -1,0 +1,110 @@
+"""
+Which models there are on this machine, and what serving one needs to know.
+
+The facts come from the model's own folder: ``config.json`` for the context
+length, the chat template for how it writes tool calls.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ConfigError
+
+# What a chat template gives away about the form of tool calls, most specific
+# first, and the vLLM parser that reads it (vLLM 0.32, --tool-call-parser).
+_PARSERS = (
+    ("<function=", "qwen3_coder"),
+    ("<tool_call>", "hermes"),
+    ("[TOOL_CALLS]", "mistral"),
+    ("<|python_tag|>", "llama3_json"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalModel:
+    """
+    A model whose weights are in a folder.
+
+    Args:
+        max_model_len: The longest context its configuration allows, tokens;
+            ``None`` when the configuration does not say.
+
+        tool_call_parser: vLLM's parser for its tool calls, or ``None``.
+    """
+
+    name: str
+    path: Path
+    max_model_len: int | None
+    tool_call_parser: str | None
+
+
+def local_models(models_dir: Path) -> list[str]:
+    """Name the folders below *models_dir* that hold a model."""
+    return sorted(path.parent.name for path in models_dir.glob("*/config.json"))
+
+
+def find_model(name: str, *, models_dir: Path) -> LocalModel:
+    """
+    Find a model by the name of its folder below *models_dir*, or by a path.
+
+    Raises:
+        ConfigError: There is none, or its ``config.json`` cannot be read.
+    """
+    for path in (models_dir / name, Path(name).expanduser()):
+        if (path / "config.json").is_file():
+            return _read(path.resolve())
+    known = local_models(models_dir)
+    close = difflib.get_close_matches(name, known, n=1)
+    listing = ", ".join(known) or "none"
+    raise ConfigError(
+        f"There is no model {name!r}: no such folder, or no config.json in it. "
+        f"In {models_dir}: {listing}.",
+        hint=f"Did you mean {close[0]}?" if close else "Put its folder there, or give a path.",
+        key="model",
+        source=name,
+    )
+
+
+def _read(path: Path) -> LocalModel:
+    try:
+        config = json.loads((path / "config.json").read_text())
+    except (OSError, ValueError) as exc:
+        raise ConfigError(
+            f"The configuration of {path.name} cannot be read: {exc}",
+            hint=f"Look into {path / 'config.json'}, or fetch the model again.",
+            key="model",
+            source=str(path),
+        ) from exc
+    text = config.get("text_config", config)
+    return LocalModel(
+        name=path.name,
+        path=path,
+        max_model_len=text.get("max_position_embeddings"),
+        tool_call_parser=tool_call_parser(_chat_template(path)),
+    )
+
+
+def tool_call_parser(template: str) -> str | None:
+    """
+    Tell from a chat template which vLLM parser reads the model's tool calls.
+
+    Returns:
+        The parser's name, or ``None`` when the template knows no tool calls.
+    """
+    return next((parser for mark, parser in _PARSERS if mark in template), None)
+
+
+def _chat_template(path: Path) -> str:
+    """Return the chat template, from either of the two places where it is kept."""
+    own_file = path / "chat_template.jinja"
+    if own_file.is_file():
+        return own_file.read_text()
+    try:
+        tokenizer = json.loads((path / "tokenizer_config.json").read_text())
+    except (OSError, ValueError):
+        return ""
+    return str(tokenizer.get("chat_template", ""))

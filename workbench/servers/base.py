@@ -1,0 +1,176 @@
+"""
+What every server is to the rest: something that may run, answers, and has a log.
+
+A *healthy* server answers ``/health``. A *ready* one lists the served model
+and has decoded a token; the first half is seen here, the second is tried once
+at the end of a boot (``workbench.boot``), because a status must not cost a
+decode.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from ..records import ServedModel, ServerStatus
+
+PROBE_TIMEOUT_S = 2.0
+"""A healthy vLLM answers /health in a millisecond; a busy one in tens."""
+
+
+class Server(Protocol):
+    """
+    One place where a vLLM runs, or could.
+
+    Every method can be called in every state.
+    """
+
+    @property
+    def backend(self) -> str:
+        """The name people choose it by."""
+        ...
+
+    @property
+    def base_url(self) -> str:
+        """With ``/v1``, as OpenAI SDKs want it."""
+        ...
+
+    @property
+    def api_key(self) -> str | None:
+        """The key it asks for. Never print it."""
+        ...
+
+    def status(self) -> ServerStatus:
+        """
+        Look at it now.
+
+        Never raises because of the server. Takes at most a probe's time-out
+        when the port accepts and then says nothing.
+        """
+        ...
+
+    def start(self) -> bool:
+        """
+        Begin a boot, and return at once, before it is healthy.
+
+        stopped, failed → starts a new process · starting, ready → nothing.
+
+        Returns:
+            Whether this call started it. ``False``: it was running already,
+            and who calls should not stop it when done.
+
+        Raises:
+            ServerError: It cannot be started; nothing is left running.
+        """
+        ...
+
+    def stop(self) -> bool:
+        """
+        End every process of it, and return when they are gone.
+
+        stopped → nothing. Orphans of a server whose parent was killed count
+        as running. A remote server is never stopped.
+
+        Returns:
+            Whether there was anything to stop.
+        """
+        ...
+
+    def log(self, *, follow: bool = False) -> Iterator[str]:
+        """
+        Yield the log's lines from the last start, oldest first, without newlines.
+
+        With *follow* it goes on, yielding an empty string every tenth of a
+        second when nothing was written, so that whoever reads can look at the
+        clock; it ends when the server has ended.
+        """
+        ...
+
+
+class Answer:
+    """A small HTTP answer: the status (0: nobody answered) and the JSON, if it was JSON."""
+
+    __slots__ = ("error", "json", "status")
+
+    def __init__(self, status: int, json: object = None, error: str | None = None) -> None:
+        self.status = status
+        self.json = json
+        self.error = error
+
+
+def get(url: str, *, api_key: str | None = None, timeout_s: float = PROBE_TIMEOUT_S) -> Answer:
+    """
+    Ask one small question of a server; the network's failures are an answer.
+
+    The standard library does it in a tenth of the time that importing the SDK
+    takes, and ``status`` has 0.3 s for everything. A proxy from the
+    environment is used for other hosts, never for this one.
+    """
+    request = urllib.request.Request(url)
+    if api_key:
+        request.add_header("Authorization", f"Bearer {api_key}")
+    direct = (urllib.request.ProxyHandler({}),) if is_loopback(url) else ()
+    opener = urllib.request.build_opener(*direct)
+    try:
+        with opener.open(request, timeout=timeout_s) as response:
+            return Answer(response.status, _json(response.read()))
+    except urllib.error.HTTPError as exc:
+        with exc:
+            return Answer(exc.code, _json(exc.read()))
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        return Answer(0, error=str(exc) or type(exc).__name__)
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether *url* names this machine by its loopback address."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def root_url(base_url: str) -> str:
+    """Return *base_url* without ``/v1``: ``/health`` and ``/metrics`` hang there."""
+    return base_url.removesuffix("/").removesuffix("/v1")
+
+
+def served_models(answer: Answer) -> tuple[ServedModel, ...]:
+    """Read ``/v1/models``; an answer of another shape serves nothing."""
+    listing = answer.json.get("data") if isinstance(answer.json, dict) else None
+    if not isinstance(listing, list):
+        return ()
+    return tuple(
+        ServedModel(
+            name=str(entry["id"]),
+            root=entry.get("root"),
+            max_model_len=entry.get("max_model_len"),
+        )
+        for entry in listing
+        if isinstance(entry, dict) and "id" in entry
+    )
+
+
+def version(root: str, api_key: str | None) -> str | None:
+    """Ask ``/version``; ``None`` when the server is not vLLM or does not say."""
+    answer = get(f"{root}/version", api_key=api_key)
+    found = answer.json.get("version") if isinstance(answer.json, dict) else None
+    return str(found) if found else None
+
+
+def tail(path: Path, lines: int) -> tuple[str, ...]:
+    """Return the last *lines* of a log; none when there is no log."""
+    try:
+        return tuple(path.read_text(errors="replace").splitlines()[-lines:])
+    except FileNotFoundError:
+        return ()
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

@@ -1,0 +1,29 @@
+"""
+One process at a time: a lock that the kernel gives back when its holder dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def only_one(path: Path, *, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    """
+    Hold the lock file *path*; whoever comes second waits.
+
+    Args:
+        on_wait: Called once if there is somebody to wait for.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if on_wait:
+                on_wait()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
