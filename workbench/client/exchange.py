@@ -1,0 +1,276 @@
+"""
+One request, from sending to its outcome.
+
+Everything that happens to a request happens here once, whoever asked and on
+whichever loop: the model is found, phases are limited, events go into the
+draft and to a reader, an error gets what had arrived, and the outcome is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from time import perf_counter
+from typing import TypeAlias
+
+from ..errors import (
+    ClientError,
+    ModelNotServedError,
+    RequestRejectedError,
+    RequestTimeoutError,
+    ServerFailureError,
+    StreamInterruptedError,
+)
+from ..records import Failure, Generation, Outcome
+from . import refusals
+from .base import ChatBackend, ChatRequest, Delta, Event, Timeouts
+from .draft import Draft
+
+Publish: TypeAlias = Callable[[Delta | None], object]
+
+# After its last word a server gets this long to end the body, so that the
+# connection can be used again.
+GOODBYE_S = 1.0
+
+HINT_BUSY = "Is the server busy? %wb status tells; or raise Timeouts.{name}."
+HINT_STALLED = "See what the server does: %wb logs; or raise Timeouts.stream_s."
+HINT_MODEL = "Name one of these, or switch: %wb use {requested}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """What every request of one client shares."""
+
+    base_url: str
+    timeouts: Timeouts
+    backend: Callable[[], Awaitable[ChatBackend]]
+    model: ModelChoice
+    tell: Callable[[Outcome], None]
+
+
+class ModelChoice:
+    """
+    The model to ask for when a request names none: the client's, else the server's first.
+
+    The server is asked once; :meth:`forget` makes the next request ask again.
+    """
+
+    def __init__(self, model: str | None) -> None:
+        self._given = model
+        self._found: str | None = None
+
+    async def resolve(self, backend: ChatBackend, *, base_url: str) -> str:
+        """Return the model's name, asking the server if nobody said."""
+        name = self._given or self._found
+        if name is None:
+            served = await backend.models()
+            if not served:
+                raise ServerFailureError(
+                    f"{base_url} serves no model.", hint=refusals.HINT_LOGS, base_url=base_url
+                )
+            name = self._found = served[0].name
+        return name
+
+    def forget(self) -> None:
+        """Drop what the server said: it serves something else now."""
+        self._found = None
+
+
+class Exchange:
+    """
+    A request under way. Runs once; belongs to the loop it runs on.
+
+    Args:
+        request: What to ask. An empty model name means: the route's choice.
+
+        streamed: Whether tokens are wanted as they come.
+
+        publish: Called with every delta as it arrives, then once with ``None``.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        request: ChatRequest,
+        *,
+        streamed: bool,
+        publish: Publish | None = None,
+    ) -> None:
+        self._route = route
+        self._streamed = streamed
+        self._publish = publish
+        self._task: asyncio.Task[object] | None = None
+        self._abandoned = False
+        self.draft = Draft(
+            request,
+            base_url=route.base_url,
+            started_at=datetime.now(UTC),
+            sent_s=perf_counter(),
+            streamed=streamed,
+        )
+
+    async def run(self) -> Generation:
+        """
+        Send the request, read the answer and tell the outcome, exactly once.
+
+        Raises:
+            ClientError: With what had arrived in ``partial``.
+        """
+        self._task = asyncio.current_task()
+        try:
+            if self._abandoned:
+                raise asyncio.CancelledError
+            await self._fetch()
+        except BaseException as exc:
+            self._route.tell(self._failure(exc))
+            raise
+        else:
+            generation = self.draft.generation(perf_counter())
+            self._route.tell(generation)
+            return generation
+        finally:
+            self._task = None
+            if self._publish:
+                self._publish(None)
+
+    def cancel(self) -> None:
+        """Give up; the connection closes and the server's slot is free. Call on the loop."""
+        # A task that is cancelled before its first step never runs at all, and
+        # would not tell its outcome.
+        self._abandoned = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _fetch(self) -> None:
+        backend = await self._route.backend()
+        draft = self.draft
+        if not draft.request.model:
+            model = await self._route.model.resolve(backend, base_url=draft.base_url)
+            draft.request = replace(draft.request, model=model)
+        draft.started_at = datetime.now(UTC)
+        draft.sent_s = perf_counter()
+        try:
+            await (self._stream(backend) if self._streamed else self._answer(backend))
+        except RequestRejectedError as exc:
+            if exc.status_code != HTTPStatus.NOT_FOUND:
+                raise
+            raise await self._not_found(backend, exc) from exc.__cause__
+
+    async def _answer(self, backend: ChatBackend) -> None:
+        limit_s = self._route.timeouts.answer_s
+        try:
+            async with asyncio.timeout(limit_s):
+                events = await backend.answer(self.draft.request)
+        except RequestTimeoutError:
+            raise
+        except TimeoutError as exc:
+            raise self._too_slow("No answer", limit_s, name="answer_s") from exc
+        for event in events:
+            self.draft.add(event)
+
+    async def _stream(self, backend: ChatBackend) -> None:
+        limits, draft = self._route.timeouts, self.draft
+        now = asyncio.get_running_loop().time
+        try:
+            async with (
+                asyncio.timeout(limits.first_token_s) as deadline,
+                backend.stream(draft.request) as batches,
+            ):
+                async for batch in batches:
+                    progressed = self._take(batch)
+                    if draft.ended_s is not None:
+                        deadline.reschedule(now() + GOODBYE_S)
+                    elif progressed:
+                        limit_s = limits.stream_s
+                        deadline.reschedule(None if limit_s is None else now() + limit_s)
+        except StreamInterruptedError:
+            if not draft.is_complete:
+                raise
+        except RequestTimeoutError:
+            raise
+        except TimeoutError as exc:
+            if not draft.is_complete:
+                raise self._stalled() from exc
+        if not draft.is_complete:
+            raise StreamInterruptedError(
+                f"The stream from {draft.base_url} ended before the answer did, "
+                f"after {draft.num_chunks} chunks.",
+                hint=refusals.HINT_LOGS,
+                base_url=draft.base_url,
+            )
+
+    def _take(self, batch: Sequence[Event]) -> bool:
+        """Add events to the draft; return whether the answer got longer."""
+        before = self.draft.num_chunks
+        for event in batch:
+            self.draft.add(event)
+            if self._publish and isinstance(event, Delta):
+                self._publish(event)
+        return self.draft.num_chunks > before
+
+    def _failure(self, exc: BaseException) -> Failure:
+        now_s = perf_counter()
+        draft = self.draft
+        partial = draft.generation(now_s) if draft.num_chunks else None
+        if isinstance(exc, StreamInterruptedError):
+            exc.partial = partial = draft.generation(now_s)
+        elif isinstance(exc, ClientError):
+            exc.partial = partial
+        if isinstance(exc, ClientError):
+            exc.request_id = exc.request_id or draft.request_id
+        return Failure(
+            error=exc,
+            model=draft.request.model,
+            messages=draft.request.messages,
+            params=draft.request.params,
+            timings=draft.timings(now_s),
+            partial=partial,
+        )
+
+    async def _not_found(
+        self, backend: ChatBackend, refused: RequestRejectedError
+    ) -> RequestRejectedError:
+        # A 404 is a wrong model or a wrong path; a server that lists its
+        # models and lacks this one settles which.
+        requested = self.draft.request.model
+        self._route.model.forget()
+        try:
+            served = tuple(model.name for model in await backend.models())
+        except ClientError:
+            return refused
+        if requested in served:
+            return refused
+        listing = ", ".join(served) or "no model"
+        return ModelNotServedError(
+            f"{self.draft.base_url} does not serve {requested!r}. It serves: {listing}.",
+            hint=HINT_MODEL.format(requested=requested),
+            base_url=refused.base_url,
+            request_id=refused.request_id,
+            status_code=refused.status_code,
+            body=refused.body,
+            requested=requested,
+            served=served,
+        )
+
+    def _stalled(self) -> RequestTimeoutError:
+        limits, draft = self._route.timeouts, self.draft
+        if not draft.num_chunks:
+            return self._too_slow("No first token", limits.first_token_s, name="first_token_s")
+        return RequestTimeoutError(
+            f"The stream from {draft.base_url} stalled: nothing for {limits.stream_s:g} s "
+            f"after {draft.num_chunks} chunks.",
+            hint=HINT_STALLED,
+            base_url=draft.base_url,
+            phase="stream",
+        )
+
+    def _too_slow(self, what: str, limit_s: float | None, *, name: str) -> RequestTimeoutError:
+        return RequestTimeoutError(
+            f"{what} from {self.draft.base_url} within {limit_s:g} s.",
+            hint=HINT_BUSY.format(name=name),
+            base_url=self.draft.base_url,
+            phase="first_token",
+        )

@@ -1,0 +1,284 @@
+"""
+The one place that knows OpenAI's SDK.
+
+The SDK gives authentication, retries, proxies and transport. Reading the
+stream is ours: its pydantic model of every chunk costs more than a hundred
+microseconds, which at a few hundred streams is most of what one would measure.
+So responses are taken raw, as bytes.
+
+The SDK takes the better part of a second to import and is therefore imported
+with the first request, not with this module.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+from ..errors import (
+    ClientError,
+    RequestTimeoutError,
+    ServerFailureError,
+    ServerUnreachableError,
+    StreamInterruptedError,
+)
+from ..records import ServedModel
+from . import refusals, wire
+from .base import ChatRequest, Ended, Event, Opened
+from .sse import EventParser
+
+# vLLM without --api-key takes any; the SDK insists on one and would otherwise
+# take OPENAI_API_KEY from the environment, which only the settings may read.
+NO_KEY = "none"
+
+HINT_UNREACHABLE = "Is the server up? %wb status tells; `workbench up` starts it."
+HINT_CONNECT = "Check the address and the network, or raise Timeouts.connect_s."
+HIDDEN = "***"
+DONE = "[DONE]"
+
+
+class OpenAIBackend:
+    """
+    A :class:`~workbench.client.base.ChatBackend` on OpenAI's Python SDK.
+
+    Args:
+        base_url: Including ``/v1``.
+
+        api_key: Sent as a bearer token; never shown.
+
+        connect_s: Limit for opening a connection.
+
+        max_retries: How often the SDK tries again when it got no answer, or
+            one of 408, 409, 429 and 5xx. Never after a stream has begun.
+    """
+
+    def __init__(
+        self, base_url: str, *, api_key: str | None, connect_s: float | None, max_retries: int
+    ) -> None:
+        import openai
+
+        self._url = refusals.public_url(base_url)
+        self._key = api_key
+        self._connect_s = connect_s
+        self._sdk: Any = openai.AsyncOpenAI(
+            base_url=base_url,
+            api_key=api_key or NO_KEY,
+            # Everything after the connection is limited by the caller, who
+            # knows first tokens from later ones.
+            timeout=openai.Timeout(None, connect=connect_s),
+            max_retries=max_retries,
+        )
+        # The SDK imports each part of its API when it is first touched: here,
+        # and not inside the first request, whose TTFT it would become.
+        self._streamed: Any = self._sdk.with_streaming_response.chat.completions
+        self._raw: Any = self._sdk.with_raw_response
+
+    def __repr__(self) -> str:
+        return f"OpenAIBackend({self._url!r})"
+
+    @asynccontextmanager
+    async def stream(self, request: ChatRequest) -> AsyncIterator[AsyncIterator[Sequence[Event]]]:
+        """Ask for a stream; one batch of events for every read, stamped on arrival."""
+        asked = self._streamed.create(
+            **wire.request_fields(request, stream=True), extra_body=wire.extra_fields(request)
+        )
+        with self._translated():
+            async with asked as response, aclosing(self._batches(response)) as batches:
+                yield batches
+
+    async def _batches(self, response: Any) -> AsyncGenerator[Sequence[Event], None]:
+        request_id = response.headers.get("x-request-id")
+        if request_id:
+            yield (Opened(request_id),)
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            with self._translated(streaming=True):
+                body = await response.text()
+            raise self._nonsense("no event stream", body)
+        parser = EventParser()
+        with self._translated(streaming=True):
+            async for data in response.iter_bytes():
+                at_s = perf_counter()
+                if payloads := parser.feed(data):
+                    events, error = self._read(payloads, at_s, request_id)
+                    yield events
+                    if error:
+                        raise error
+
+    def _read(
+        self, payloads: list[str], at_s: float, request_id: str | None
+    ) -> tuple[list[Event], ClientError | None]:
+        # What came before an error in the same read is part of the answer, so
+        # the two are returned side by side.
+        events: list[Event] = []
+        for payload in payloads:
+            if payload == DONE:
+                events.append(Ended(at_s))
+                continue
+            try:
+                chunk = self._parsed(payload)
+            except ServerFailureError as exc:
+                return events, exc
+            if refusal := refusals.refusal_in(chunk, request_id=request_id):
+                return events, refusals.error_for(self._hiding_key(refusal), base_url=self._url)
+            events.extend(wire.read_chunk(chunk, at_s))
+        return events, None
+
+    async def answer(self, request: ChatRequest) -> Sequence[Event]:
+        """Ask for the answer in one piece, as the events of a stream that came at once."""
+        with self._translated():
+            response = await self._raw.chat.completions.create(
+                **wire.request_fields(request, stream=False),
+                extra_body=wire.extra_fields(request),
+            )
+            at_s = perf_counter()
+        answer = self._parsed(response.text)
+        if not answer.get("choices"):
+            raise self._nonsense("no answer", response.text)
+        events = wire.read_answer(answer, at_s)
+        request_id = response.headers.get("x-request-id")
+        return [Opened(request_id), *events] if request_id else events
+
+    async def models(self) -> tuple[ServedModel, ...]:
+        """List what the server serves."""
+        with self._translated():
+            response = await self._raw.models.list()
+        return wire.read_models(self._parsed(response.text))
+
+    async def aclose(self) -> None:
+        """Close the connections. Idempotent."""
+        await self._sdk.close()
+
+    def _parsed(self, text: str) -> dict[str, object]:
+        try:
+            parsed = json.loads(text)
+        except ValueError as exc:
+            raise self._nonsense("no JSON", text) from exc
+        if not isinstance(parsed, dict):
+            raise self._nonsense("no JSON object", text)
+        return parsed
+
+    def _nonsense(self, what: str, body: str) -> ServerFailureError:
+        body = self._without_key(body)
+        return ServerFailureError(
+            f"{self._url} answered with {what} but {refusals.excerpt(body)}.",
+            hint=refusals.HINT_PATH,
+            base_url=self._url,
+            body=body,
+        )
+
+    @contextmanager
+    def _translated(self, *, streaming: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except ClientError:
+            raise
+        except Exception as exc:
+            error = self.translate(exc, streaming=streaming)
+            if error is None:
+                raise
+            raise error from exc
+
+    def translate(  # noqa: PLR0911  one return for each kind: it is a table
+        self, exc: Exception, *, streaming: bool = False
+    ) -> ClientError | None:
+        """
+        Return our error for one of the SDK's or its transport's.
+
+        Args:
+            exc: What was raised.
+
+            streaming: The answer had begun, so a lost connection is an
+                interrupted stream.
+
+        Returns:
+            ``None`` for an exception that is neither's: a mistake in the code.
+        """
+        import httpx2
+        import openai
+
+        # Most specific first: a timeout is a connection error to the SDK.
+        if isinstance(exc, openai.APIResponseValidationError):
+            return self._nonsense("something else than promised,", exc.response.text)
+        if isinstance(exc, openai.APIStatusError):
+            return self._refused(exc)
+        if isinstance(exc, openai.APITimeoutError):
+            return self._too_slow()
+        if isinstance(exc, openai.APIConnectionError):
+            return self._lost(exc.__cause__ or exc)
+        if isinstance(exc, (httpx2.RequestError, ssl.SSLError, OSError)):
+            # Raised bare while a body is read; the SDK wraps them before that.
+            return self._interrupted(exc) if streaming else self._lost(exc)
+        if isinstance(exc, openai.APIError):
+            return self._nonsense("an error", exc.message)
+        return None
+
+    def _refused(self, exc: Any) -> ClientError:
+        text = self._without_key(exc.response.text)
+        try:
+            body = json.loads(text)
+        except ValueError:
+            body = text
+        # The SDK's own message quotes the body, and a debug traceback shows it.
+        exc.args = (self._without_key(str(exc)),)
+        headers = exc.response.headers
+        refusal = refusals.Refusal(
+            status_code=exc.status_code,
+            body=body,
+            retry_after=headers.get("retry-after"),
+            request_id=headers.get("x-request-id"),
+        )
+        return refusals.error_for(refusal, base_url=self._url)
+
+    def _too_slow(self) -> ClientError:
+        return RequestTimeoutError(
+            f"No connection to {self._url} within {self._connect_s:g} s.",
+            hint=HINT_CONNECT,
+            base_url=self._url,
+            phase="connect",
+        )
+
+    def _lost(self, cause: BaseException) -> ClientError:
+        import httpx2
+
+        if isinstance(cause, (httpx2.ReadError, httpx2.RemoteProtocolError)):
+            return ServerFailureError(
+                f"{self._url} took the request and hung up without an answer.",
+                hint=refusals.HINT_LOGS,
+                base_url=self._url,
+            )
+        return ServerUnreachableError(
+            f"Nothing answers at {self._url}: {_reason(cause)}.",
+            hint=HINT_UNREACHABLE,
+            base_url=self._url,
+        )
+
+    def _interrupted(self, exc: BaseException) -> ClientError:
+        return StreamInterruptedError(
+            f"The stream from {self._url} broke off: {_reason(exc)}.",
+            hint=refusals.HINT_LOGS,
+            base_url=self._url,
+        )
+
+    def _hiding_key(self, refusal: refusals.Refusal) -> refusals.Refusal:
+        text = json.dumps(refusal.body)
+        return replace(refusal, body=json.loads(self._without_key(text)))
+
+    def _without_key(self, text: str) -> str:
+        # A server may quote the key it refuses.
+        return text.replace(self._key, HIDDEN) if self._key else text
+
+
+def _reason(exc: BaseException) -> str:
+    """Say what the operating system said, which transports wrap several times."""
+    seen = exc
+    while (inner := seen.__cause__ or seen.__context__) is not None:
+        seen = inner
+        if isinstance(seen, OSError) and seen.errno and seen.errno > 0:
+            return os.strerror(seen.errno)
+    return str(exc).rstrip(".") or type(exc).__name__
