@@ -1,0 +1,63 @@
+"""Which models there are, and what their folders say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from workbench.catalogue import find_model, local_models, tool_call_parser
+from workbench.errors import ConfigError
+
+
+def test_the_pocket_models_are_found_with_their_facts(project: Path):
+    """Name, context length and tool-call parser come from the folder itself."""
+    found = find_model("pocket", models_dir=project / "models")
+
+    assert local_models(project / "models") == ["pocket", "pocket-mini"]
+    assert (found.name, found.max_model_len, found.tool_call_parser) == ("pocket", 2048, "hermes")
+
+
+def test_a_path_serves_as_well_as_a_name(project: Path, tmp_path: Path):
+    """A folder anywhere on the disk, with nested text settings as multimodal models have."""
+    folder = tmp_path / "elsewhere" / "mine"
+    folder.mkdir(parents=True)
+    config = {"text_config": {"max_position_embeddings": 512}}
+    (folder / "config.json").write_text(json.dumps(config))
+
+    found = find_model(str(folder), models_dir=project / "models")
+
+    assert (found.name, found.max_model_len, found.tool_call_parser) == ("mine", 512, None)
+
+
+def test_an_unknown_model_gets_a_suggestion(project: Path):
+    """The error lists what there is and guesses what was meant."""
+    with pytest.raises(ConfigError, match="pocket, pocket-mini") as caught:
+        find_model("poket", models_dir=project / "models")
+
+    assert caught.value.hint == "Did you mean pocket?"
+
+
+def test_a_damaged_configuration_is_named(tmp_path: Path):
+    """A config.json that is no JSON is said to be the trouble."""
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "config.json").write_text("{")
+
+    with pytest.raises(ConfigError, match="configuration of bad cannot be read"):
+        find_model("bad", models_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("template", "parser"),
+    [
+        pytest.param("…<tool_call>\n{…}", "hermes", id="hermes, qwen2.5, qwen3"),
+        pytest.param("<tool_call>\n<function=name>", "qwen3_coder", id="qwen3-coder"),
+        pytest.param("[TOOL_CALLS] [", "mistral", id="mistral"),
+        pytest.param("<|python_tag|>", "llama3_json", id="llama 3.1"),
+        pytest.param("{{ messages }}", None, id="no tools"),
+    ],
+)
+def test_the_chat_template_tells_the_tool_call_parser(template: str, parser: str | None):
+    """What the model writes around a call names the parser that reads it."""
+    assert tool_call_parser(template) == parser

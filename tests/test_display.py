@@ -1,0 +1,64 @@
+"""Views: text for terminals, HTML for notebooks, nothing from outside unescaped."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from workbench import views
+from workbench.display import Json, View
+from workbench.records import ServerState, ServerStatus
+
+
+def test_columns_line_up_and_numbers_stand_at_the_right():
+    """A table for a fixed-width font, without trailing blanks."""
+    view = View(
+        columns=("name", "tokens"),
+        numeric=frozenset({"tokens"}),
+        rows=(("a", "1,024"), ("longer", "8")),
+        note="two rows",
+    )
+
+    assert str(view) == "name    tokens\na        1,024\nlonger       8\ntwo rows"
+
+
+def test_html_escapes_what_a_server_says():
+    """A model's name is not a place to put a script."""
+    bundle = View(rows=(("model", "<script>alert(1)</script>"),))._repr_mimebundle_()
+
+    assert "<script>" not in bundle["text/html"]
+    assert "&lt;script&gt;" in bundle["text/html"]
+
+
+def test_a_stopped_server_says_what_to_type():
+    """The status of nothing is a status with a next step."""
+    status = ServerStatus(
+        backend="embedded", state=ServerState.STOPPED, base_url="http://127.0.0.1:8000/v1"
+    )
+
+    assert "workbench up" in str(views.status_view(status))
+    assert '"state": "stopped"' in str(Json(views.status_view(status).data))
+
+
+def test_telemetry_shows_unknown_as_a_dash():
+    """pandas' several kinds of "missing" are one dash."""
+    frame = pd.DataFrame(
+        {
+            "timestamp": [datetime(2026, 11, 23, 12, tzinfo=UTC)],
+            "model": ["pocket"],
+            "input_tokens": pd.array([3], dtype="Int64"),
+            "output_tokens": pd.array([None], dtype="Int64"),
+            "ttft_s": [float("nan")],
+            "e2e_latency_s": [0.25],
+            "status": ["error"],
+            "finish_reason": pd.array([None], dtype="string"),
+            "error_type": ["ServerUnreachableError"],
+        }
+    )
+
+    row = views.telemetry_view(frame).rows[0]
+
+    assert row == (
+        "11-23 12:00:00", "pocket", "3", "–", "–", "250 ms", "error", "ServerUnreachableError"
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""Notebooks run without a person: failures shown, parameters checked, results kept."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from workbench import headless
+from workbench.errors import ConfigError
+from workbench.views import runs_view
+
+pytestmark = pytest.mark.processes
+
+
+def notebook(folder: Path, name: str, *cells: str, parameters: str | None = None) -> Path:
+    path = folder / name
+    made = nbformat.v4.new_notebook()
+    if parameters:
+        tagged = nbformat.v4.new_code_cell(parameters)
+        tagged.metadata["tags"] = ["parameters"]
+        made.cells.append(tagged)
+    made.cells += [nbformat.v4.new_code_cell(source) for source in cells]
+    nbformat.write(made, path)
+    return path
+
+
+def run(paths: list[Path], out: Path, **changes):
+    arguments = {"parameters": {}, "html": False, "cell_timeout_s": 60, "environment": {}}
+    return headless.run_notebooks(paths, out=out, **(arguments | changes))
+
+
+def test_a_failed_notebook_shows_its_cell_and_the_next_one_runs(tmp_path: Path):
+    """The table has both; below it stand the failing cell and its error, without colour codes."""
+    bad = notebook(tmp_path, "00_bad.ipynb", "x = 1", "1 / 0", "y = 2")
+    good = notebook(tmp_path, "01_good.ipynb", "2 + 2")
+
+    runs = run([bad, good], tmp_path / "out")
+    view = runs_view(runs)
+    headless.write_junit(runs, tmp_path / "junit.xml")
+
+    assert [bool(run.error) for run in runs] == [True, False]
+    assert (runs[0].cells, runs[0].cells_run) == (3, 1)
+    assert not view.ok
+    assert "1 / 0" in str(view)
+    assert "ZeroDivisionError: division by zero" in str(view)
+    assert "\x1b" not in str(view)
+    suite = ET.parse(tmp_path / "junit.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert [case.get("name") for case in suite] == ["00_bad.ipynb", "01_good.ipynb"]
+
+
+def test_parameters_reach_the_cells_and_the_page_is_written(tmp_path: Path):
+    """A literal is typed, the environment arrives, and the HTML page has the output."""
+    source = "import os; print('n is', n + 1, 'in', os.environ['WHERE'])"
+    path = notebook(tmp_path, "00_n.ipynb", source, parameters="n = 1")
+
+    (done,) = run(
+        [path],
+        tmp_path / "out",
+        parameters=headless.typed_parameters([("n", "41")]),
+        html=True,
+        environment={"WHERE": "here"},
+    )
+
+    assert done.error is None
+    assert "n is 42 in here" in done.written[1].read_text()
+
+
+def test_a_parameter_that_no_notebook_has_is_refused(tmp_path: Path):
+    """papermill alone would warn and go on with the default."""
+    path = notebook(tmp_path, "00_n.ipynb", "n", parameters="n = 1")
+
+    with pytest.raises(ConfigError, match="'m'; there are: n"):
+        run([path], tmp_path / "out", parameters={"m": 1})
+
+
+def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path):
+    """A text file with the right name is said not to be one."""
+    path = tmp_path / "00_text.ipynb"
+    path.write_text("not json")
+
+    with pytest.raises(ConfigError, match="not a notebook"):
+        run([path], tmp_path / "out")
+
+
+def test_a_cell_that_hangs_is_given_up(tmp_path: Path):
+    """After the cell's time the run ends with an error that names it."""
+    path = notebook(tmp_path, "00_slow.ipynb", "import time; time.sleep(60)")
+
+    (done,) = run([path], tmp_path / "out", cell_timeout_s=1)
+
+    assert done.error is not None
+    assert "timed out" in str(done.error).lower() or "timeout" in str(done.error).lower()
+
+
+def test_the_executed_copy_never_replaces_the_notebook(tmp_path: Path):
+    """Naming the notebook's own folder as output is refused."""
+    path = notebook(tmp_path, "00_n.ipynb", "1")
+
+    with pytest.raises(ConfigError, match="would replace it"):
+        run([path], tmp_path)
+
+
+def test_no_numbered_notebooks_is_said(tmp_path: Path):
+    """An empty folder names what to type instead."""
+    with pytest.raises(ConfigError, match="no numbered notebooks"):
+        headless.numbered_notebooks(tmp_path)

@@ -1,0 +1,89 @@
+"""``%wb`` and ``%%chat`` in a real IPython shell, without a server."""
+
+from __future__ import annotations
+
+import pytest
+from IPython.core.error import UsageError
+
+from workbench.errors import ServerUnreachableError
+from workbench.session import Session
+
+
+@pytest.fixture
+def shell(ip, project, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(project))
+    monkeypatch.setenv("WORKBENCH_PORT", "9")  # nothing answers at "discard"
+    ip.run_line_magic("load_ext", "workbench")
+    return ip
+
+
+def test_loading_twice_keeps_the_session(shell):
+    """A cell that is run again does not lose what the notebook has."""
+    before = shell.run_line_magic("wb", "session")
+    shell.run_line_magic("load_ext", "workbench")
+    shell.run_line_magic("reload_ext", "workbench")
+
+    assert isinstance(before, Session)
+    shell.run_line_magic("unload_ext", "workbench")
+    assert shell.find_line_magic("wb") is None
+    shell.run_line_magic("load_ext", "workbench")
+    assert shell.run_line_magic("wb", "session") is not before
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("stauts", "status"),
+        ("status --jsn", "Did you mean '--json'"),
+        ("up --port many", "--port"),
+        ("chat 'open", "quotation"),
+    ],
+)
+def test_a_wrong_argument_is_a_usage_error_in_one_line(shell, line: str, said: str):
+    """IPython shows a UsageError without a stack; the message suggests what was meant."""
+    with pytest.raises(UsageError, match=said) as caught:
+        shell.run_line_magic("wb", line)
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cell_magic_with_a_wrong_option_asks_nobody(shell):
+    """The prompt is not sent if the line above it is wrong."""
+    with pytest.raises(UsageError, match="--temperature"):
+        shell.run_cell_magic("chat", "--temprature 1", "Hello")
+    with pytest.raises(UsageError, match="variable"):
+        shell.run_cell_magic("chat", "--into 2nd", "Hello")
+
+
+def test_a_server_that_is_down_is_told_with_the_next_step(shell):
+    """The error is ours, short, and says how to start one."""
+    with pytest.raises(ServerUnreachableError) as caught:
+        shell.run_cell_magic("chat", "", "Hello")
+
+    assert len(caught.value._render_traceback_()) <= 2
+    assert "up" in str(caught.value.hint)
+
+
+def test_status_has_a_text_and_an_html_form(shell):
+    """The same object reads in a terminal and draws in a notebook."""
+    shown = shell.run_line_magic("wb", "status")
+
+    assert "stopped" in str(shown)
+    assert "stopped" in shown._repr_mimebundle_()["text/html"]
+
+
+def test_help_is_printed_and_nothing_returned(shell, capsys):
+    """``%wb --help`` lists the verbs."""
+    assert shell.run_line_magic("wb", "--help") is None
+    assert "telemetry" in capsys.readouterr().out
+
+
+def test_settings_given_once_stay_for_the_notebook(shell):
+    """``%wb up --port 1`` that fails still leaves the notebook on that port."""
+    session = shell.run_line_magic("wb", "session")
+    magics = shell.magics_manager.registry["WorkbenchMagics"]
+    magics.cell.reconfigure(port=7, model="")
+    magics.cell.reconfigure(port=None)
+
+    assert session.settings.port == 9
+    assert magics.cell.session.settings.port == 7

@@ -1,0 +1,303 @@
+"""What is promised, kept by the real vLLM with the pocket model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import eventually, lives
+from workbench.client import Client
+from workbench.errors import (
+    AuthenticationError,
+    ContextLengthError,
+    ModelNotServedError,
+    RequestRejectedError,
+    ServerUnreachableError,
+    StreamInterruptedError,
+)
+from workbench.records import SamplingParams, ServerState
+from workbench.servers import base
+from workbench.session import Session
+
+pytestmark = pytest.mark.engine
+
+GREEDY = SamplingParams(temperature=0)
+LONG = "Count from 1 to 50."
+
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Get the current weather of a city.",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string", "description": "The city"}},
+            "required": ["city"],
+        },
+    },
+}
+
+
+def running_requests(session: Session) -> float:
+    url = f"{base.root_url(session.server.base_url)}/metrics"
+    with urllib.request.urlopen(url) as response:
+        text = response.read().decode()
+    return sum(
+        float(line.rsplit(" ", 1)[1])
+        for line in text.splitlines()
+        if line.startswith("vllm:num_requests_running")
+    )
+
+
+def test_ready_means_listed_and_decoding(served: Session):
+    """The status has the model, the version and three processes or more; a token comes."""
+    status = served.status()
+
+    assert status.state is ServerState.READY
+    assert [model.name for model in status.models] == ["pocket"]
+    assert status.models[0].max_model_len == 2048
+    assert status.version == "0.32.0"
+    assert len(status.pids) >= 3
+    assert served.chat("Hello", SamplingParams(max_tokens=1)).usage.output_tokens == 1
+
+
+def test_greedy_answers_are_the_same_and_to_the_point(served: Session):
+    """Asked twice, the same words; and they are about what was asked."""
+    first = served.chat("What is vLLM?", GREEDY)
+    second = served.chat("What is vLLM?", GREEDY)
+
+    assert first.text == second.text
+    assert "vLLM" in first.text
+    assert first.finish_reason == "stop"
+
+
+def test_a_stream_brings_the_same_text_in_steps(served: Session):
+    """Piece by piece it is the answer that comes whole without streaming, with its times."""
+    whole = served.chat("What is a KV cache?", GREEDY)
+
+    with served.stream("What is a KV cache?", GREEDY) as stream:
+        pieces = list(stream)
+
+    answer = stream.generation
+    assert "".join(pieces) == answer.text == whole.text
+    assert len(pieces) > 1  # what arrives while nobody looks is handed over in one piece
+    assert len(answer.timings.chunks_s) > 3
+    assert answer.usage.output_tokens == whole.usage.output_tokens
+    assert 0 < answer.ttft_s < answer.e2e_latency_s
+    assert answer.tpot_s == pytest.approx(
+        (answer.timings.chunks_s[-1] - answer.timings.chunks_s[0])
+        / (answer.usage.output_tokens - 1)
+    )
+    assert answer.request_id
+
+
+def test_a_system_prompt_and_earlier_turns_are_part_of_the_prompt(served: Session):
+    """The prompt grows with each turn, as the server counts it."""
+    alone = served.chat("What is ROCm?", GREEDY)
+    with_system = served.chat("What is ROCm?", GREEDY, system="You are a terse assistant.")
+
+    assert with_system.usage.input_tokens > alone.usage.input_tokens
+
+
+def test_an_offered_tool_is_called_with_json_arguments(served: Session):
+    """vLLM's hermes parser reads what the model wrote, streamed or not."""
+    whole = served.chat("What is the weather in Austin?", GREEDY, tools=[WEATHER])
+    with served.stream("What is the weather in Austin?", GREEDY, tools=[WEATHER]) as stream:
+        list(stream)
+
+    for answer in (whole, stream.generation):
+        assert answer.finish_reason == "tool_calls"
+        assert [call.name for call in answer.tool_calls] == ["get_weather"]
+        assert json.loads(answer.tool_calls[0].arguments) == {"city": "Austin"}
+
+
+def test_an_unknown_model_is_named_with_those_that_are_served(served: Session):
+    """404 becomes an error that has both lists."""
+    with pytest.raises(ModelNotServedError) as caught:
+        served.client.chat("Hello", model="gpt-unknown")
+
+    assert (caught.value.requested, caught.value.served) == ("gpt-unknown", ("pocket",))
+
+
+def test_a_prompt_beyond_the_context_says_both_lengths(served: Session):
+    """400 becomes an error with the limit, and with what was asked where the server says it."""
+    with pytest.raises(ContextLengthError) as caught:
+        served.chat("token " * 3000, GREEDY)
+
+    assert caught.value.max_model_len == 2048
+
+
+def test_too_many_max_tokens_are_refused_with_the_limit(served: Session):
+    """An answer longer than the context is the same mistake from the other side."""
+    with pytest.raises(ContextLengthError) as caught:
+        served.chat("Hello", SamplingParams(max_tokens=5000))
+
+    assert caught.value.max_model_len == 2048
+
+
+def test_a_parameter_out_of_range_is_refused_with_the_servers_words(served: Session):
+    """What vLLM says about it reaches the reader."""
+    with pytest.raises(RequestRejectedError, match="temperature"):
+        served.chat("Hello", SamplingParams(temperature=-1))
+
+
+def test_the_wrong_key_is_told_from_everything_else(served: Session):
+    """401 is its own error, and the message does not repeat the key."""
+    with (
+        Client(served.server.base_url, api_key="sk-wrong") as client,
+        pytest.raises(AuthenticationError) as caught,
+    ):
+        client.chat("Hello", model="pocket")
+
+    assert "sk-wrong" not in str(caught.value)
+
+
+def test_the_api_asks_for_the_key_and_only_on_this_machine(served: Session):
+    """Without the key ``/v1`` is closed; the socket is bound to 127.0.0.1."""
+    url = served.server.base_url
+
+    assert base.get(f"{url}/models").status == 401
+    assert base.get(f"{url}/models", api_key=served.server.api_key).status == 200
+    assert "//127.0.0.1:" in url
+
+
+def test_the_key_is_on_no_command_line(served: Session):
+    """``ps`` shows it for none of vLLM's processes."""
+    key = served.server.api_key
+    lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in served.status().pids]
+
+    assert key
+    assert not any(key in line for line in lines)
+
+
+def test_leaving_a_stream_frees_the_servers_slot(served: Session):
+    """After the loop is left, vLLM soon runs nothing."""
+    with served.stream(LONG, GREEDY) as stream:
+        next(iter(stream))
+
+    assert eventually(lambda: running_requests(served) == 0)
+    assert stream.generation.finish_reason is None
+    assert stream.generation.text
+
+
+def test_every_request_is_a_row(served: Session):
+    """Text is not in it; what the server counted is."""
+    answer = served.chat("What is TTFT?", GREEDY)
+    with pytest.raises(ModelNotServedError):
+        served.client.chat("What is TTFT?", model="gpt-unknown")
+
+    good, bad = served.telemetry.frame(last=2).to_dict("records")
+
+    assert (good["status"], bad["status"]) == ("ok", "error")
+    assert good["input_tokens"] == answer.usage.input_tokens
+    assert good["output_tokens"] == answer.usage.output_tokens
+    assert good["request_id"] == answer.request_id
+    assert good["prompt_hash"] == bad["prompt_hash"]
+    assert bad["error_type"] == "ModelNotServedError"
+    assert "What is TTFT" not in str(good)
+
+
+@pytest.fixture
+def shell(ip, served: Session, monkeypatch: pytest.MonkeyPatch):
+    """A notebook's shell that finds the shared server, as a restarted kernel does."""
+    monkeypatch.setenv("WORKBENCH_STATE_DIR", str(served.settings.state_dir))
+    ip.run_line_magic("load_ext", "workbench")
+    return ip
+
+
+def test_a_cell_streams_its_answer_and_keeps_it(shell, capsys):
+    """``%%chat`` draws the text and one line of numbers; ``--into`` has the record."""
+    shell.run_cell_magic("chat", "-t 0 --into answer", "What is vLLM?\n")
+
+    answer = shell.user_ns["answer"]
+    shown = capsys.readouterr().out
+    assert "vLLM" in str(answer)
+    assert "TTFT" in shown
+    assert "stop" in shown
+
+
+def test_an_interrupted_cell_keeps_what_arrived(shell, served: Session, capsys):
+    """Ctrl-C in the middle: the text is kept, the cells after it do not run, the slot is free."""
+    from workbench.cells import AnswerInterruptedError
+
+    threading.Timer(0.35, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(AnswerInterruptedError):
+        shell.run_cell_magic("chat", "-t 0 --into answer", LONG + " " + LONG)
+
+    assert shell.user_ns["answer"].finish_reason is None
+    assert "interrupted" in capsys.readouterr().out
+    assert eventually(lambda: running_requests(served) == 0)
+    frame = served.telemetry.frame(last=1)
+    assert frame["status"].tolist() == ["interrupted"]
+
+
+def test_a_restarted_kernel_finds_the_server(shell, served: Session):
+    """``up`` in another process attaches to what runs, and ``down --if-mine`` leaves it alone."""
+    assert "ready" in str(shell.run_line_magic("wb", "up"))
+    assert "goes on" in str(shell.run_line_magic("wb", "down --if-mine"))
+
+    assert served.status().state is ServerState.READY
+
+
+def test_two_notebooks_at_once_share_the_server_and_the_record(served: Session, tmp_path: Path):
+    """Two headless runs side by side both pass, and telemetry has both sessions."""
+    before = len(served.telemetry.frame())
+    environment = {
+        **os.environ,
+        "WORKBENCH_HOME": str(Path(__file__).resolve().parent.parent),
+        "WORKBENCH_STATE_DIR": str(served.settings.state_dir),
+    }
+    command = [sys.executable, "-m", "workbench", "run", "notebooks/00_start_here.ipynb", "--out"]
+    both = [
+        subprocess.Popen(
+            [*command, str(tmp_path / name)],
+            env=environment,
+            cwd=environment["WORKBENCH_HOME"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    said = [process.communicate(timeout=300)[0] for process in both]
+
+    rows = served.telemetry.frame().iloc[before:]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert rows["session"].nunique() == 2
+    assert set(rows["status"]) == {"ok"}
+
+
+def test_a_server_that_dies_mid_stream_leaves_the_text_and_no_process(project: Path):
+    """
+    SIGKILL of vLLM's first process while it answers: the error carries what arrived,
+    the status says failed, and ``down`` ends the orphans.
+    """
+    with Session(
+        model="pocket-mini",
+        port=0,
+        state_dir=str(project / ".workbench"),
+        engine_dir=str(Path(__file__).resolve().parent.parent / ".engine"),
+    ) as session:
+        pids = session.up().pids
+        leader = session.server.running().group.leader
+        with session.stream(LONG, GREEDY) as stream:
+            pieces = iter(stream)
+            next(pieces)
+            os.kill(leader, signal.SIGKILL)
+            with pytest.raises(StreamInterruptedError) as caught:
+                list(pieces)
+
+        assert caught.value.partial.text
+        assert session.status().state is ServerState.FAILED
+        with pytest.raises(ServerUnreachableError):
+            session.chat("Hello")
+        assert session.down() is True
+        assert not any(map(lives, pids))

@@ -1,0 +1,96 @@
+"""Settings: who wins, where each value came from, and what a wrong one says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workbench import settings
+from workbench.errors import ConfigError
+
+
+def load(home: Path, environ: dict[str, str] | None = None, **arguments: object):
+    return settings.load(environ=environ or {}, cwd=home, **arguments)
+
+
+def test_an_argument_wins_over_environment_over_dotenv_over_default(project: Path):
+    """Each source is overruled by the one before it, and says so."""
+    (project / ".env").write_text("WORKBENCH_PORT=3\nWORKBENCH_MODEL=three\n")
+    found = load(project, {"WORKBENCH_PORT": "2"}, port=1)
+    weaker = load(project, {"WORKBENCH_PORT": "2"})
+    weakest = load(project)
+
+    assert (found.port, found.origins["port"]) == (1, "argument")
+    assert (weaker.port, weaker.origins["port"]) == (2, "WORKBENCH_PORT")
+    assert (weakest.port, weakest.origins["port"]) == (3, ".env: WORKBENCH_PORT")
+    assert (weakest.model, weakest.origins["backend"]) == ("three", "default")
+
+
+def test_an_empty_value_counts_as_not_given(project: Path):
+    """Compose files and notebooks' parameters write "" for "nothing said"."""
+    found = load(project, {"WORKBENCH_MODEL": " "}, backend="", port=None)
+
+    assert (found.model, found.backend, found.port) == ("pocket", "embedded", 8000)
+
+
+def test_a_base_url_chooses_the_remote_backend(project: Path):
+    """Whoever names a server wants that server; naming the backend as well has the last word."""
+    url = {"OPENAI_BASE_URL": "http://gpu-box:8000/v1/"}
+
+    assert load(project, url).backend == "remote"
+    assert load(project, url).base_url == "http://gpu-box:8000/v1"
+    assert load(project, url, backend="embedded").backend == "embedded"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("WORKBENCH_PORT", "eighty"),
+        ("WORKBENCH_PORT", "70000"),
+        ("WORKBENCH_BACKEND", "embeded"),
+        ("WORKBENCH_BASE_URL", "localhost:8000"),
+        ("WORKBENCH_MAX_MODEL_LEN", "0"),
+        ("WORKBENCH_TELEMETRY", "perhaps"),
+    ],
+)
+def test_a_wrong_value_names_its_source(project: Path, variable: str, text: str):
+    """The message has the value and the variable that brought it."""
+    with pytest.raises(ConfigError, match=variable) as caught:
+        load(project, {variable: text})
+
+    assert text in caught.value.message
+    assert caught.value.source == variable
+
+
+def test_an_unknown_setting_is_a_programming_error(project: Path):
+    """A typo in Python is a TypeError, as for any keyword argument."""
+    with pytest.raises(TypeError, match="prot"):
+        load(project, prot=1)
+
+
+def test_a_secret_does_not_show_itself(project: Path):
+    """Neither the settings nor the list of them print the key."""
+    found = load(project, {"WORKBENCH_API_KEY": "sk-hidden"})
+
+    assert found.api_key is not None
+    assert found.api_key.reveal() == "sk-hidden"
+    assert "sk-hidden" not in repr(found) + str(found.described()) + f"{found.api_key}"
+
+
+def test_the_project_folder_is_found_from_below(project: Path):
+    """A kernel in notebooks/ belongs to the project that has models/."""
+    (project / "notebooks").mkdir()
+
+    found = settings.load(environ={}, cwd=project / "notebooks")
+
+    assert found.home == project.resolve()
+    assert found.state_dir == project.resolve() / ".workbench"
+
+
+def test_every_setting_can_be_set_from_the_environment_and_is_explained(project: Path):
+    """The list has every field, with a meaning."""
+    described = load(project).described()
+
+    assert all(text for _, _, _, text in described)
+    assert {"backend", "model", "port", "state_dir"} <= {name for name, *_ in described}

@@ -1,0 +1,151 @@
+"""
+The notebook's way of showing: a boot and an answer that are redrawn in their cell.
+
+Each drawing has an HTML form and a text form that says the same, for
+notebooks that run headless. What a model or a log says is escaped.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+
+from IPython.display import display
+
+from . import units
+from .errors import WorkbenchError
+from .records import Generation, Progress, SamplingParams
+from .session import Session
+from .views import phase_line, status_line
+
+REDRAW_INTERVAL_S = 0.05
+"""Twenty redraws a second are smooth; more only fill the browser's queue."""
+
+ANSWER_STYLE = "white-space:pre-wrap;font-family:var(--jp-content-font-family,sans-serif)"
+FAINT_STYLE = "opacity:.7;font-variant-numeric:tabular-nums;font-size:90%"
+
+
+class AnswerInterruptedError(WorkbenchError):
+    """The reader stopped an answer; what had arrived is kept."""
+
+    generation: Generation
+
+
+class Canvas:
+    """One place in a cell's output that is drawn again and again, but not too often."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None  # IPython's DisplayHandle, which is not typed
+        self._drawn_s = 0.0
+
+    def draw(self, html: str, text: str, *, now: bool = False) -> None:
+        """Replace what is shown; without *now* it may be left out if the last was just drawn."""
+        if not now and time.monotonic() - self._drawn_s < REDRAW_INTERVAL_S:
+            return
+        bundle = {"text/html": html, "text/plain": text}
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
+        self._drawn_s = time.monotonic()
+
+
+class Cell:
+    """A notebook as a skin of the verbs; see :class:`workbench.verbs.Skin`."""
+
+    def __init__(self) -> None:
+        self.session = Session()
+        self.last: Generation | None = None
+        self._arguments: dict[str, Any] = {}
+
+    def reconfigure(self, **arguments: Any) -> None:
+        """Change to a session with these settings on top of those given before."""
+        given = {name: value for name, value in arguments.items() if value not in (None, "")}
+        changed = self._arguments | given
+        if changed != self._arguments:
+            fresh = Session(**changed)
+            fresh.started_server = self.session.started_server
+            self.session.close()
+            self.session, self._arguments = fresh, changed
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[Progress], None]]:
+        """Draw the phases behind, the one at work, and how long it may take."""
+        canvas = Canvas()
+        latest: list[Progress] = []
+
+        def draw(progress: Progress) -> None:
+            latest[:] = [progress]
+            canvas.draw(*_progress_forms(progress))
+
+        yield draw
+        if latest:
+            canvas.draw(*_finished_forms(latest[0]), now=True)
+
+    def answer(self, prompt: str, params: SamplingParams, *, system: str | None) -> Generation:
+        """
+        Draw the answer as it comes, and how it came below it.
+
+        Raises:
+            AnswerInterruptedError: The cell was interrupted; the cells after it do not run.
+        """
+        canvas = Canvas()
+        stream = self.session.stream(prompt, params, system=system)
+        text, interrupted = "", False
+        try:
+            with stream:
+                for piece in stream:
+                    text += piece
+                    canvas.draw(*_answer_forms(text, "…"))
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            self.last = stream.generation
+            line = status_line(self.last, interrupted=interrupted)
+            canvas.draw(*_answer_forms(self.last.text, line), now=True)
+        if interrupted:
+            raise AnswerInterruptedError("The answer was interrupted; what arrived is kept.")
+        return self.last
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write lines as they come, until the cell is interrupted."""
+        try:
+            for line in lines:
+                sys.stdout.write(line + "\n")
+        except KeyboardInterrupt:
+            return
+
+
+def _answer_forms(text: str, line: str) -> tuple[str, str]:
+    html = (
+        f"<div style='{ANSWER_STYLE}'>{escape(text)}</div>"
+        f"<div style='{FAINT_STYLE}'>{escape(line)}</div>"
+    )
+    return html, f"{text}\n{line}"
+
+
+def _progress_forms(progress: Progress) -> tuple[str, str]:
+    parts = [f"✓ {phase_line(phase)}" for phase in progress.phases[:-1]]
+    parts.append(f"{progress.label} …")
+    if progress.unit == "bytes" and progress.total:
+        parts.append(f"{units.size(int(progress.done))} of {units.size(int(progress.total))}")
+    if progress.eta_s is not None:
+        parts.append(f"about {units.seconds(round(progress.eta_s))} left")
+    line = " · ".join(parts)
+    return f"{_bar(progress)}<div style='{FAINT_STYLE}'>{escape(line)}</div>", line
+
+
+def _finished_forms(progress: Progress) -> tuple[str, str]:
+    line = f"ready after {units.seconds(progress.done)}"
+    return f"<div style='{FAINT_STYLE}'>✓ {line}</div>", line
+
+
+def _bar(progress: Progress) -> str:
+    if not progress.total:
+        return ""
+    share = min(1.0, progress.done / progress.total)
+    return f"<progress value='{share:.3f}' max='1' style='width:24em'></progress>"

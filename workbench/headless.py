@@ -1,0 +1,329 @@
+"""
+Notebooks without a person: executed by papermill, kept, timed, reported.
+
+The notebooks start and find the server themselves, as they do in JupyterLab;
+what is passed on is which project folder and which backend they belong to.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigError, NotebookError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .session import Session
+
+TRACEBACK_LINES = 12
+"""Lines of a failing cell's traceback worth showing: the last ones say what happened."""
+
+KERNEL_LOG_LEVEL = "--IPKernelApp.log_level=CRITICAL"
+"""A kernel's own notes (how it is shut down, what its sockets are) would tear the progress bar."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotebookRun:
+    """
+    One executed notebook.
+
+    Args:
+        cells_run: Code cells that ended without an error, of ``cells``.
+
+        written: The executed copy, then the HTML page if one was asked for.
+    """
+
+    notebook: Path
+    cells: int
+    cells_run: int
+    duration_s: float
+    written: tuple[Path, ...]
+    error: NotebookError | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Write it as plain data."""
+        return {
+            "notebook": str(self.notebook),
+            "ok": self.error is None,
+            "cells": self.cells,
+            "cells_run": self.cells_run,
+            "duration_s": round(self.duration_s, 3),
+            "written": [str(path) for path in self.written],
+            "error": str(self.error) if self.error else None,
+        }
+
+
+def numbered_notebooks(folder: Path) -> list[Path]:
+    """
+    List the numbered notebooks of *folder* in their order.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        raise ConfigError(
+            f"There are no numbered notebooks in {folder}.",
+            hint="Name the notebooks to run: workbench run my.ipynb",
+            key="notebooks",
+            source="default",
+        )
+    return found
+
+
+def typed_parameters(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Read values as Python literals where they are some (``3``, ``True``), else as text."""
+    return {name: _literal(text) for name, text in pairs}
+
+
+def environment_for(session: Session) -> dict[str, str]:
+    """Name the variables by which a notebook's kernel finds the session's server."""
+    settings = session.settings
+    variables = {
+        "WORKBENCH_HOME": str(settings.home),
+        "WORKBENCH_STATE_DIR": str(settings.state_dir),
+        "WORKBENCH_BACKEND": settings.backend,
+        "WORKBENCH_MODEL": settings.model,
+        "WORKBENCH_PORT": str(settings.port),
+        "WORKBENCH_MAX_MODEL_LEN": str(settings.max_model_len),
+    }
+    if settings.base_url:
+        variables["WORKBENCH_BASE_URL"] = settings.base_url
+    return variables
+
+
+def run_notebooks(
+    notebooks: Sequence[Path],
+    *,
+    out: Path,
+    parameters: Mapping[str, Any],
+    html: bool,
+    cell_timeout_s: int,
+    environment: Mapping[str, str],
+) -> list[NotebookRun]:
+    """
+    Execute notebooks one after the other; a failed one does not keep the next from running.
+
+    Each shows a progress bar of its cells. The executed copy is saved after
+    every cell, so that what was done is there even if this process is killed.
+
+    Args:
+        out: Folder of the executed copies; made when missing.
+
+        parameters: Values for the cells tagged ``parameters``. A notebook
+            that does not have a name does not get it.
+
+    Raises:
+        ConfigError: A file is not a notebook, or no notebook has a parameter.
+    """
+    known = {notebook: _known_parameters(notebook) for notebook in notebooks}
+    _check_parameters(parameters, known)
+    out.mkdir(parents=True, exist_ok=True)
+    with _environ(environment):
+        return [
+            _run_one(
+                notebook,
+                out / notebook.name,
+                {name: value for name, value in parameters.items() if name in known[notebook]},
+                html=html,
+                cell_timeout_s=cell_timeout_s,
+            )
+            for notebook in notebooks
+        ]
+
+
+def _known_parameters(notebook: Path) -> set[str]:
+    """Name what the cells tagged ``parameters`` assign."""
+    cells = [
+        cell
+        for cell in _read(notebook).cells
+        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", [])
+    ]
+    return {
+        target.id
+        for cell in cells
+        for statement in ast.walk(ast.parse(cell.source))
+        for target in getattr(statement, "targets", [getattr(statement, "target", None)])
+        if isinstance(target, ast.Name)
+    }
+
+
+def _read(path: Path) -> Any:
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.ValidationError) as exc:
+        raise ConfigError(
+            f"{path} is not a notebook that can be read: {exc}",
+            hint="Name files that JupyterLab opens.",
+            key="notebooks",
+            source=str(path),
+        ) from exc
+
+
+def _check_parameters(parameters: Mapping[str, Any], known: Mapping[Path, set[str]]) -> None:
+    """Refuse a name that no notebook has: papermill would only warn, and use the default."""
+    anywhere = set().union(*known.values())
+    for name in parameters:
+        if name not in anywhere:
+            raise ConfigError(
+                f"No notebook has a parameter {name!r}; there are: {', '.join(sorted(anywhere))}.",
+                hint="Parameters are the names assigned in the cell tagged `parameters`.",
+                key=name,
+                source="argument",
+            )
+
+
+def _run_one(
+    notebook: Path,
+    copy: Path,
+    parameters: Mapping[str, Any],
+    *,
+    html: bool,
+    cell_timeout_s: int,
+) -> NotebookRun:
+    import papermill
+
+    if copy.resolve() == notebook.resolve():
+        raise ConfigError(
+            f"The executed copy of {notebook.name} would replace it.",
+            hint="Choose another folder with --out.",
+            key="out",
+            source="argument",
+        )
+    before_s = time.monotonic()
+    error: NotebookError | None = None
+    try:
+        papermill.execute_notebook(
+            str(notebook),
+            str(copy),
+            parameters=parameters,
+            kernel_name="python3",
+            language="python",
+            cwd=str(notebook.resolve().parent),
+            execution_timeout=cell_timeout_s,
+            progress_bar={"desc": notebook.name},
+            extra_arguments=[KERNEL_LOG_LEVEL],
+        )
+    except papermill.PapermillExecutionError as exc:
+        error = _failed_cell(notebook, exc)
+    except Exception as exc:  # a dead kernel, a time-out, a notebook that is no notebook
+        error = _failed(notebook, exc)
+    duration_s = time.monotonic() - before_s
+    cells, cells_run = _count_cells(copy)
+    written = [copy] if copy.exists() else []
+    if html and written:
+        written.append(_write_html(copy))
+    return NotebookRun(
+        notebook=notebook,
+        cells=cells,
+        cells_run=cells_run,
+        duration_s=duration_s,
+        written=tuple(written),
+        error=error,
+    )
+
+
+def _failed_cell(notebook: Path, exc: Any) -> NotebookError:
+    trace = "\n".join(_without_colour("\n".join(exc.traceback)).splitlines()[-TRACEBACK_LINES:])
+    return NotebookError(
+        f"{notebook.name} stopped at cell [{exc.exec_count}]:\n\n{exc.source.strip()}\n\n{trace}",
+        notebook=notebook,
+        cell=exc.exec_count,
+        ename=exc.ename,
+    )
+
+
+def _failed(notebook: Path, exc: Exception) -> NotebookError:
+    return NotebookError(
+        f"{notebook.name} could not be run to its end: {type(exc).__name__}: {exc}",
+        notebook=notebook,
+        cell=None,
+        ename=type(exc).__name__,
+    )
+
+
+def _count_cells(path: Path) -> tuple[int, int]:
+    if not path.exists():
+        return 0, 0
+    code = [cell for cell in _read(path).cells if cell.cell_type == "code" and cell.source.strip()]
+    done = [
+        cell
+        for cell in code
+        if cell.execution_count is not None
+        and not any(output.output_type == "error" for output in cell.outputs)
+    ]
+    return len(code), len(done)
+
+
+def _write_html(path: Path) -> Path:
+    from nbconvert.exporters import HTMLExporter
+
+    body, _ = HTMLExporter().from_filename(str(path))
+    page = path.with_suffix(".html")
+    page.write_text(body)
+    return page
+
+
+def write_junit(runs: Sequence[NotebookRun], path: Path) -> None:
+    """Write the runs as JUnit XML, one test case a notebook, as CI systems read it."""
+    suite = ET.Element(
+        "testsuite",
+        name="notebooks",
+        tests=str(len(runs)),
+        failures=str(sum(run.error is not None for run in runs)),
+        time=f"{sum(run.duration_s for run in runs):.3f}",
+    )
+    for run in runs:
+        case = ET.SubElement(
+            suite,
+            "testcase",
+            name=run.notebook.name,
+            classname="notebooks",
+            time=f"{run.duration_s:.3f}",
+        )
+        if run.error:
+            failure = ET.SubElement(case, "failure", message=str(run.error.ename))
+            failure.text = _xml_text(str(run.error))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ET.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _xml_text(text: str) -> str:
+    """Drop the control characters that XML 1.0 cannot hold."""
+    return "".join(char for char in text if char in "\t\n" or char >= " ")
+
+
+def _without_colour(text: str) -> str:
+    from nbconvert.filters import strip_ansi
+
+    return str(strip_ansi(text))
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+@contextmanager
+def _environ(variables: Mapping[str, str]) -> Iterator[None]:
+    """Let the kernels that are started inherit *variables*."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

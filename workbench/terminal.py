@@ -1,0 +1,116 @@
+"""
+The shell's way of showing: progress and answers in a terminal, plain lines in a log.
+
+Results go to stdout, everything that moves goes to stderr, so that
+``workbench status --json | jq`` sees only the result.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import units
+from .records import Generation, Progress, SamplingParams
+from .session import Session
+from .views import phase_line, status_line
+
+if TYPE_CHECKING:
+    from rich.progress import Task
+
+
+class Terminal:
+    """The shell as a skin of the verbs; see :class:`workbench.verbs.Skin`."""
+
+    def __init__(self) -> None:
+        self._arguments: dict[str, Any] = {}
+        self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The session of this one command, made when it is first needed."""
+        if self._session is None:
+            self._session = Session(**self._arguments)
+        return self._session
+
+    def reconfigure(self, **arguments: Any) -> None:
+        """Make the session with these settings."""
+        self._arguments = arguments
+
+    def close(self) -> None:
+        """Release the session, if there is one."""
+        if self._session is not None:
+            self._session.close()
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[Progress], None]]:
+        """Draw a bar in a terminal; elsewhere write a line whenever something new begins."""
+        if not sys.stderr.isatty():
+            yield _PlainProgress()
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TextColumn
+        from rich.progress import Progress as Bars
+        from rich.text import Text
+
+        class Amount(ProgressColumn):
+            def render(self, task: Task) -> Text:
+                return Text(_amount(task.fields["latest"]))
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), Amount())
+        first = Progress(label="looking", done=0, total=None, unit="s")
+        with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+            task = bars.add_task(first.label, total=None, latest=first)
+
+            def draw(latest: Progress) -> None:
+                bars.update(
+                    task,
+                    description=latest.label,
+                    completed=latest.done,
+                    total=latest.total,
+                    latest=latest,
+                )
+
+            yield draw
+
+    def answer(self, prompt: str, params: SamplingParams, *, system: str | None) -> Generation:
+        """Write the answer as it comes, then how it came."""
+        with self.session.stream(prompt, params, system=system) as stream:
+            for piece in stream:
+                click.echo(piece, nl=False)
+        click.echo()
+        click.echo(click.style(status_line(stream.generation), dim=True), err=True)
+        return stream.generation
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write lines as they come."""
+        for line in lines:
+            click.echo(line)
+
+
+class _PlainProgress:
+    """Progress for a log: one line for each new label."""
+
+    def __init__(self) -> None:
+        self._label: str | None = None
+
+    def __call__(self, latest: Progress) -> None:
+        if latest.label != self._label:
+            self._label = latest.label
+            before = "".join(f"{phase_line(phase)}, " for phase in latest.phases[-2:-1])
+            click.echo(f"{before}{latest.label} … ({_amount(latest)})", err=True)
+
+
+def _amount(latest: Progress) -> str:
+    """Write how far it is in the unit it is counted in."""
+    if latest.unit == "bytes":
+        total = None if latest.total is None else int(latest.total)
+        return f"{units.size(int(latest.done))} of {units.size(total)}"
+    if latest.unit == "packages":
+        return f"{latest.done:.0f} of {latest.total or 0:.0f} packages"
+    left = "" if latest.eta_s is None else f", about {units.seconds(round(latest.eta_s))} left"
+    return f"{latest.done:.0f} s{left}"

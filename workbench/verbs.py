@@ -1,0 +1,247 @@
+"""
+The verbs, written once for the shell and for IPython.
+
+A command parses its arguments, calls one method of the session, and returns
+what is to be shown. How long work and streamed answers are drawn is the
+skin's: the terminal and the notebook cell each bring a :class:`Skin`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import click
+
+from . import views
+from .display import Json, View
+from .records import Generation, Progress, SamplingParams
+from .session import Session
+from .settings import BACKENDS
+
+Shown = View | Json | None
+
+
+class Skin(Protocol):
+    """What a verb needs of the place it was typed in."""
+
+    session: Session
+
+    def reconfigure(self, **arguments: Any) -> None:
+        """Go on with a session that has these settings; ``None`` and "" mean "not given"."""
+        ...
+
+    def progress(self) -> AbstractContextManager[Callable[[Progress], None]]:
+        """Draw long work while it goes on."""
+        ...
+
+    def answer(self, prompt: str, params: SamplingParams, *, system: str | None) -> Generation:
+        """Ask, draw the answer while it streams in, and return it."""
+        ...
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Write lines of text as they come."""
+        ...
+
+
+def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print it for a program.")(command)
+
+
+def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = (
+        click.option("--backend", help=f"{' or '.join(BACKENDS)}. [default: embedded]"),
+        click.option("--base-url", help="A remote server's URL, with /v1."),
+        click.option("--model", help="A folder below models/, or a path. [default: pocket]"),
+        click.option(
+            "--port",
+            type=click.IntRange(0, 65535),
+            help="Port on 127.0.0.1; 0 takes a free one. [default: 8000]",
+        ),
+        click.option(
+            "--max-model-len", type=click.IntRange(1), help="Context in tokens. [default: 2048]"
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _shown(view: View, as_json: bool) -> Shown:
+    return Json(view.data, view.ok) if as_json else view
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def workbench() -> None:
+    """Start a vLLM, see that it is healthy, talk to it, and see what happened."""
+
+
+@workbench.command()
+@_server_options
+@_json_option
+@click.pass_obj
+def up(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
+    """Make the server ready; installs and starts what is missing."""
+    skin.reconfigure(**settings)
+    with skin.progress() as on_progress:
+        status = skin.session.up(on_progress=on_progress)
+    return _shown(views.status_view(status), as_json)
+
+
+@workbench.command()
+@click.option(
+    "--if-mine", is_flag=True, help="Only if it was started from here, in this notebook or process."
+)
+@click.pass_obj
+def down(skin: Skin, /, if_mine: bool) -> Shown:
+    """Stop the server and every process of it."""
+    if skin.session.down(only_mine=if_mine):
+        return View(title="The server is stopped.")
+    status = skin.session.status()
+    if if_mine and status.pids:
+        return View(title="The server was running before, so it goes on.")
+    return View(title="No server was running.")
+
+
+@workbench.command()
+@_server_options
+@_json_option
+@click.pass_obj
+def restart(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
+    """Stop the server and start it again, with other settings if given."""
+    skin.reconfigure(**settings)
+    with skin.progress() as on_progress:
+        status = skin.session.restart(on_progress=on_progress)
+    return _shown(views.status_view(status), as_json)
+
+
+@workbench.command()
+@click.option("--settings", "show_settings", is_flag=True, help="List the settings instead.")
+@_json_option
+@click.pass_obj
+def status(skin: Skin, /, show_settings: bool, as_json: bool) -> Shown:
+    """Say whether the server is up, what it serves and what it uses."""
+    if show_settings:
+        return _shown(views.settings_view(skin.session.settings), as_json)
+    return _shown(views.status_view(skin.session.status()), as_json)
+
+
+@workbench.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on while the server writes.")
+@click.option("-n", "--lines", type=click.IntRange(1), default=40, show_default=True)
+@click.pass_obj
+def logs(skin: Skin, /, follow: bool, lines: int) -> None:
+    """Show the end of the server's log."""
+    log = list(skin.session.logs())
+    skin.lines(log[-lines:])
+    if follow:
+        new = (line for line in skin.session.logs(follow=True) if line)
+        skin.lines(line for number, line in enumerate(new) if number >= len(log))
+
+
+@workbench.command()
+@_json_option
+@click.pass_obj
+def models(skin: Skin, /, as_json: bool) -> Shown:
+    """List what the server serves."""
+    return _shown(views.models_view(skin.session.models()), as_json)
+
+
+def chat_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what ``chat`` and ``%%chat`` have in common."""
+    options = (
+        click.option("-t", "--temperature", type=click.FloatRange(0), help="0 is greedy."),
+        click.option("--top-p", type=click.FloatRange(0, 1, min_open=True)),
+        click.option("--max-tokens", type=click.IntRange(1), help="Stop after this many."),
+        click.option("--seed", type=int, help="Makes sampling repeatable."),
+        click.option("--system", help="A system prompt."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@workbench.command()
+@click.argument("prompt", nargs=-1, required=True)
+@chat_options
+@_json_option
+@click.pass_obj
+def chat(
+    skin: Skin, /, *, prompt: tuple[str, ...], system: str | None, as_json: bool, **sampling: Any
+) -> Shown:
+    """Ask the model, and watch the answer come."""
+    params = SamplingParams(**sampling)
+    text = " ".join(prompt)
+    if as_json:
+        return Json(views.generation_data(skin.session.chat(text, params, system=system)))
+    skin.answer(text, params, system=system)
+    return None
+
+
+@workbench.command()
+@click.option("-n", "--last", type=click.IntRange(1), default=20, show_default=True)
+@_json_option
+@click.pass_obj
+def telemetry(skin: Skin, /, last: int, as_json: bool) -> Shown:
+    """Show the last requests, from every notebook and shell of this folder."""
+    return _shown(views.telemetry_view(skin.session.telemetry.frame(last=last)), as_json)
+
+
+@workbench.command()
+@click.argument("notebooks", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A value for the notebooks' parameters cell.",
+)
+@click.option("--html", is_flag=True, help="Write an HTML page of each as well.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="JUnit XML for CI.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the executed copies. [default: results/notebooks]",
+)
+@click.option("--cell-timeout", type=click.IntRange(1), default=600, show_default=True)
+@_server_options
+@_json_option
+@click.pass_obj
+def run(  # click passes all but the skin by name
+    skin: Skin,
+    /,
+    *,
+    notebooks: tuple[Path, ...],
+    parameters: tuple[tuple[str, str], ...],
+    html: bool,
+    junit: Path | None,
+    out: Path | None,
+    cell_timeout: int,
+    as_json: bool,
+    **settings: Any,
+) -> Shown:
+    """Execute notebooks headless: all numbered ones, or those named."""
+    from . import headless  # papermill takes seconds to import
+
+    skin.reconfigure(**settings)
+    with skin.progress() as on_progress:
+        skin.session.up(on_progress=on_progress)
+    home = skin.session.settings.home
+    try:
+        runs = headless.run_notebooks(
+            notebooks or headless.numbered_notebooks(home / "notebooks"),
+            out=out or home / "results" / "notebooks",
+            parameters=headless.typed_parameters(parameters),
+            html=html,
+            cell_timeout_s=cell_timeout,
+            environment=headless.environment_for(skin.session),
+        )
+    finally:
+        skin.session.down(only_mine=True)
+    if junit:
+        headless.write_junit(runs, junit)
+    return _shown(views.runs_view(runs), as_json)
