@@ -164,8 +164,8 @@ def test_the_api_asks_for_the_key_and_only_on_this_machine(served: Session):
     """Without the key ``/v1`` is closed; the socket is bound to 127.0.0.1."""
     url = served.server.base_url
 
-    assert base.get(f"{url}/models").status == 401
-    assert base.get(f"{url}/models", api_key=served.server.api_key).status == 200
+    assert base.ask(f"{url}/models").status == 401
+    assert base.ask(f"{url}/models", api_key=served.server.api_key).status == 200
     assert "//127.0.0.1:" in url
 
 

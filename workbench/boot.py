@@ -19,7 +19,7 @@ from pathlib import Path
 from .bootlog import FIRST_TOKEN, BootReader, diagnose, eta_s
 from .errors import ServerError, ServerStartError, ServerTimeoutError
 from .records import BootPhase, Progress, ServerState, ServerStatus
-from .servers.base import Server
+from .servers.base import Server, decode_one
 
 OnProgress = Callable[[Progress], None]
 
@@ -83,7 +83,6 @@ class BootOutcome:
 def boot(
     server: Server,
     *,
-    decode_one: Callable[[], object],
     history: History,
     on_progress: OnProgress,
     timeout_s: float,
@@ -92,8 +91,6 @@ def boot(
     Start *server*, or join a boot that is under way, and wait until it is ready.
 
     Args:
-        decode_one: Asks the server for one token; it may raise.
-
         timeout_s: After this long it is given up, and stopped if this call
             started it.
 
@@ -108,7 +105,7 @@ def boot(
         return BootOutcome(status, started=False)
     try:
         phases = _watch(server, before_s, history, on_progress, timeout_s)
-        decode_one()
+        status = _decoding(server)
     except BaseException:
         # Also on an interrupt: who gives up a start does not want it to go on.
         if started:
@@ -116,7 +113,7 @@ def boot(
         raise
     if started:
         history.add(_closed(phases, ended_s=time.monotonic() - before_s))
-    return BootOutcome(server.status(), started)
+    return BootOutcome(status, started)
 
 
 def _watch(
@@ -144,6 +141,23 @@ def _watch(
         if now_s > timeout_s:
             raise _timed_out(server, now_s, lines)
     raise _ended(server, lines)
+
+
+def _decoding(server: Server) -> ServerStatus:
+    """Return the status of a server that has just decoded a token."""
+    status = server.status()
+    if not status.models:  # it was ready a moment ago
+        raise _ended(server, [*server.log()])
+    name = status.models[0].name
+    answer = decode_one(server.base_url, api_key=server.api_key, model=name)
+    if answer.status != 200:
+        said = answer.error or f"HTTP {answer.status}: {answer.json}"
+        raise ServerStartError(
+            f"The {server.backend} server is up, and does not decode: {said}",
+            hint="The whole log: workbench logs",
+            **_facts(server, ServerState.FAILED, [*server.log()]),
+        )
+    return status
 
 
 def _progress(

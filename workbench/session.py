@@ -135,7 +135,6 @@ class Session:
             self.server.engine.install(on_progress)
         outcome = boot(
             self.server,
-            decode_one=self._decode_one,
             history=self._history(),
             on_progress=on_progress,
             timeout_s=self.settings.boot_timeout_s,
@@ -242,13 +241,6 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({self.settings.backend}, {self.server.base_url})"
-
-    def _decode_one(self) -> None:
-        from .client import Client
-
-        # Not this session's client: the workbench's own question is not a user's request.
-        with Client(self.server.base_url, api_key=self.server.api_key) as client:
-            client.chat("Hello", SamplingParams(max_tokens=1, temperature=0))
 
     def _record(self, outcome: Outcome) -> None:
         if self.settings.telemetry:

@@ -24,6 +24,10 @@ PROBE_TIMEOUT_S = 2.0
 """A healthy vLLM answers /health in a millisecond; a busy one in tens."""
 
 
+DECODE_TIMEOUT_S = 120.0
+"""The first token of a fresh GPU server compiles kernels, which can take a minute."""
+
+
 class Server(Protocol):
     """
     One place where a vLLM runs, or could.
@@ -104,15 +108,26 @@ class Answer:
         self.error = error
 
 
-def get(url: str, *, api_key: str | None = None, timeout_s: float = PROBE_TIMEOUT_S) -> Answer:
+def ask(
+    url: str,
+    *,
+    api_key: str | None = None,
+    body: object = None,
+    timeout_s: float = PROBE_TIMEOUT_S,
+) -> Answer:
     """
     Ask one small question of a server; the network's failures are an answer.
+
+    With a *body* it is POSTed as JSON, otherwise it is a GET.
 
     The standard library does it in a tenth of the time that importing the SDK
     takes, and ``status`` has 0.3 s for everything. A proxy from the
     environment is used for other hosts, never for this one.
     """
     request = urllib.request.Request(url)
+    if body is not None:
+        request.data = json.dumps(body).encode()
+        request.add_header("Content-Type", "application/json")
     if api_key:
         request.add_header("Authorization", f"Bearer {api_key}")
     direct = (urllib.request.ProxyHandler({}),) if is_loopback(url) else ()
@@ -125,6 +140,18 @@ def get(url: str, *, api_key: str | None = None, timeout_s: float = PROBE_TIMEOU
             return Answer(exc.code, _json(exc.read()))
     except (OSError, http.client.HTTPException, ValueError) as exc:
         return Answer(0, error=str(exc) or type(exc).__name__)
+
+
+def decode_one(base_url: str, *, api_key: str | None, model: str) -> Answer:
+    """
+    Have the server decode one token: the last thing that tells a ready one from a healthy one.
+
+    Not by the client: this is the workbench's own question and nobody's
+    request, and importing an SDK would delay every start.
+    """
+    body = {"model": model, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
+    url = f"{base_url}/completions"
+    return ask(url, api_key=api_key, body=body, timeout_s=DECODE_TIMEOUT_S)
 
 
 def is_loopback(url: str) -> bool:
@@ -156,7 +183,7 @@ def served_models(answer: Answer) -> tuple[ServedModel, ...]:
 
 def version(root: str, api_key: str | None) -> str | None:
     """Ask ``/version``; ``None`` when the server is not vLLM or does not say."""
-    answer = get(f"{root}/version", api_key=api_key)
+    answer = ask(f"{root}/version", api_key=api_key)
     found = answer.json.get("version") if isinstance(answer.json, dict) else None
     return str(found) if found else None
 

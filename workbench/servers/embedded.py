@@ -152,9 +152,9 @@ class EmbeddedServer:
                 detail="it ended without being asked to" if running else None,
             )
         root = base.root_url(self.base_url)
-        healthy = running.group.leader in pids and base.get(f"{root}/health").status == 200
+        healthy = running.group.leader in pids and base.ask(f"{root}/health").status == 200
         key = self.api_key
-        models = base.served_models(base.get(f"{root}/v1/models", api_key=key)) if healthy else ()
+        models = base.served_models(base.ask(f"{root}/v1/models", api_key=key)) if healthy else ()
         return ServerStatus(
             backend=self.backend,
             state=_state(healthy and bool(models), leaderless=running.group.leader not in pids),

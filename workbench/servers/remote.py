@@ -30,8 +30,8 @@ class RemoteServer:
     def status(self) -> ServerStatus:
         """Look at it; a 401 on ``/v1/models`` is a detail, not a failure."""
         root = base.root_url(self.base_url)
-        listing = base.get(f"{self.base_url}/models", api_key=self.api_key)
-        healthy = listing.status == 200 or base.get(f"{root}/health").status == 200
+        listing = base.ask(f"{self.base_url}/models", api_key=self.api_key)
+        healthy = listing.status == 200 or base.ask(f"{root}/health").status == 200
         return ServerStatus(
             backend=self.backend,
             state=ServerState.READY if listing.status == 200 else ServerState.STOPPED,
@@ -44,7 +44,7 @@ class RemoteServer:
 
     def start(self) -> bool:
         """Check that it answers; there is nothing to start."""
-        listing = base.get(f"{self.base_url}/models", api_key=self.api_key)
+        listing = base.ask(f"{self.base_url}/models", api_key=self.api_key)
         if listing.status == 200:
             return False
         raise ServerUnreachableError(
