@@ -90,7 +90,7 @@ def test_a_phase_that_takes_longer_than_usual_does_not_make_the_eta_negative():
     ("name", "line", "hint"),
     [
         ("kv-cache-too-small", "2.86 GiB KV cache is needed", "--max-model-len"),
-        ("kv-cache-beyond-memory", "requested memory for kv (64.0 GiB)", "VLLM_CPU_KVCACHE_SPACE"),
+        ("kv-cache-beyond-memory", "requested memory for kv (64.0 GiB)", "WORKBENCH_KV_CACHE_GIB"),
         ("port-in-use", "Address already in use", "--port"),
         ("truncated-weights", "SafetensorError", "damaged"),
         ("beyond-derived-length", "User-specified max_model_len (1000000)", "--max-model-len"),

@@ -115,16 +115,16 @@ _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (
             r"max seq len \(\d+\).*KV cache is needed",
             "Give it a smaller context (--max-model-len) or more KV cache "
-            "(VLLM_CPU_KVCACHE_SPACE, in GiB).",
+            "(WORKBENCH_KV_CACHE_GIB).",
         ),
         (
             r"less than requested memory for kv",
             "This machine has too little free memory for that KV cache: lower "
-            "VLLM_CPU_KVCACHE_SPACE (GiB).",
+            "WORKBENCH_KV_CACHE_GIB.",
         ),
         (
             r"No available memory for the cache blocks",
-            "Give it more KV cache: VLLM_CPU_KVCACHE_SPACE, in GiB.",
+            "Give it more KV cache: WORKBENCH_KV_CACHE_GIB.",
         ),
         (
             r"Free memory on device .* is less than desired",
@@ -159,7 +159,7 @@ _CAUSES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (
             r"MemoryError|Cannot allocate memory|DefaultCPUAllocator: can't allocate",
-            "There is too little memory: stop other programs, or lower VLLM_CPU_KVCACHE_SPACE.",
+            "There is too little memory: stop other programs, or lower WORKBENCH_KV_CACHE_GIB.",
         ),
         (
             r"No space left on device",

@@ -279,7 +279,7 @@ def _serve_spec(settings: Settings) -> ServeSpec:
         model_path=model.path,
         served_model_name=model.name,
         max_model_len=min(settings.max_model_len, longest),
-        kv_cache_gib=settings.kv_cache_gib,
+        kv_cache_bytes=round(settings.kv_cache_gib * 2**30),
         tool_call_parser=model.tool_call_parser,
     )
 

