@@ -12,13 +12,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .errors import WorkbenchError
-from .records import ChatMessage, Generation, SamplingParams
-
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from .client import Client
+    from .errors import WorkbenchError
+    from .records import ChatMessage, Generation, SamplingParams
     from .session import Session
 
 __version__ = "0.1.0"
@@ -33,12 +32,19 @@ __all__ = [
     "__version__",
 ]
 
-_LAZY = {"Client": "client", "Session": "session"}
+_HOMES = {
+    "ChatMessage": "records",
+    "Client": "client",
+    "Generation": "records",
+    "SamplingParams": "records",
+    "Session": "session",
+    "WorkbenchError": "errors",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

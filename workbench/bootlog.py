@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from .records import BootPhase
 
@@ -80,6 +79,8 @@ def eta_s(
     Returns:
         Seconds, or ``None`` when there is no earlier boot to learn from.
     """
+    from statistics import median  # brings fractions and decimals, and `status` needs none
+
     durations: dict[str, list[float]] = {}
     for boot in earlier:
         for phase in boot:

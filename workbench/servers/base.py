@@ -9,10 +9,7 @@ decode.
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -124,6 +121,11 @@ def ask(
     takes, and ``status`` has 0.3 s for everything. A proxy from the
     environment is used for other hosts, never for this one.
     """
+    # Here, because a server that is not running is not asked: half of a status.
+    import http.client
+    import urllib.error
+    import urllib.request
+
     request = urllib.request.Request(url)
     if body is not None:
         request.data = json.dumps(body).encode()
