@@ -218,6 +218,9 @@ def test_a_cell_streams_its_answer_and_keeps_it(shell, capsys):
     shell.run_cell_magic("chat", "-t 0 --into answer", "What is vLLM?\n")
 
     answer = shell.user_ns["answer"]
+    html = shell.display_formatter.format(answer)[0]["text/html"]
+    assert "TTFT" in html
+    assert repr(answer).startswith("Generation('vLLM")
     shown = capsys.readouterr().out
     assert "vLLM" in str(answer)
     assert "TTFT" in shown

@@ -120,6 +120,11 @@ class Cell:
             return
 
 
+def generation_html(generation: Generation) -> str:
+    """Show an answer that was kept as it was shown when it came."""
+    return _answer_forms(generation.text, status_line(generation))[0]
+
+
 def _answer_forms(text: str, line: str) -> tuple[str, str]:
     html = (
         f"<div style='{ANSWER_STYLE}'>{escape(text)}</div>"
@@ -134,14 +139,16 @@ def _progress_forms(progress: Progress) -> tuple[str, str]:
     if progress.unit == "bytes" and progress.total:
         parts.append(f"{units.size(int(progress.done))} of {units.size(int(progress.total))}")
     if progress.eta_s is not None:
-        parts.append(f"about {units.seconds(round(progress.eta_s))} left")
+        parts.append(f"about {progress.eta_s:.0f} s left")
     line = " · ".join(parts)
     return f"{_bar(progress)}<div style='{FAINT_STYLE}'>{escape(line)}</div>", line
 
 
 def _finished_forms(progress: Progress) -> tuple[str, str]:
-    line = f"ready after {units.seconds(progress.done)}"
-    return f"<div style='{FAINT_STYLE}'>✓ {line}</div>", line
+    parts = [f"✓ ready after {units.seconds(progress.done)}"]
+    parts += [phase_line(phase) for phase in progress.phases if phase.ended_s is not None]
+    line = " · ".join(parts)
+    return f"<div style='{FAINT_STYLE}'>{escape(line)}</div>", line
 
 
 def _bar(progress: Progress) -> str:

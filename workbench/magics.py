@@ -15,7 +15,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from . import verbs
-from .cells import Cell
+from .cells import Cell, generation_html
 from .records import Generation, SamplingParams
 from .session import Session
 
@@ -105,12 +105,20 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """Register the magics; loading again keeps the session that is there."""
     if not isinstance(shell.magics_manager.registry.get("WorkbenchMagics"), WorkbenchMagics):
         shell.register_magics(WorkbenchMagics(shell))
+        # Records are plain values and know no HTML; the notebook does.
+        _html_formatter(shell).for_type(Generation, generation_html)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take the magics away and release their session; a server goes on."""
+    _html_formatter(shell).type_printers.pop(Generation, None)
     found = shell.magics_manager.registry.pop("WorkbenchMagics", None)
     if isinstance(found, WorkbenchMagics):
         found.cell.session.close()
     for kind, name in (("line", "wb"), ("cell", "chat")):
         shell.magics_manager.magics[kind].pop(name, None)
+
+
+def _html_formatter(shell: InteractiveShell) -> Any:
+    assert shell.display_formatter is not None  # only while a shell is being made
+    return shell.display_formatter.formatters["text/html"]

@@ -8,7 +8,7 @@ never zero. Units are in the names: ``_s`` seconds, ``_bytes`` bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -130,7 +130,7 @@ class Timings:
     done_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Generation:
     """
     One answer of a model, with how it came.
@@ -148,21 +148,28 @@ class Generation:
 
     text: str
     model: str
-    messages: tuple[ChatMessage, ...] = field(repr=False)
-    params: SamplingParams = field(repr=False)
+    messages: tuple[ChatMessage, ...]
+    params: SamplingParams
     reasoning: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
     usage: Usage | None = None
-    timings: Timings = field(repr=False)
+    timings: Timings
     ttft_s: float | None = None
     tpot_s: float | None = None
     e2e_latency_s: float | None = None
     request_id: str | None = None
-    base_url: str | None = field(default=None, repr=False)
+    base_url: str | None = None
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        tokens = self.usage.output_tokens if self.usage else None
+        return (
+            f"Generation({self.text!r}, model={self.model!r}, output_tokens={tokens}, "
+            f"finish_reason={self.finish_reason!r}, ttft_s={self.ttft_s})"
+        )
 
     @property
     def message(self) -> ChatMessage:

@@ -112,5 +112,5 @@ def _amount(latest: Progress) -> str:
         return f"{units.size(int(latest.done))} of {units.size(total)}"
     if latest.unit == "packages":
         return f"{latest.done:.0f} of {latest.total or 0:.0f} packages"
-    left = "" if latest.eta_s is None else f", about {units.seconds(round(latest.eta_s))} left"
+    left = "" if latest.eta_s is None else f", about {latest.eta_s:.0f} s left"
     return f"{latest.done:.0f} s{left}"
