@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
+
 import pytest
 from IPython.core.error import UsageError
 
+from workbench.cells import Canvas, generation_html
 from workbench.errors import ServerUnreachableError
+from workbench.records import Generation, SamplingParams, Timings
 from workbench.session import Session
 
 
@@ -87,3 +92,31 @@ def test_settings_given_once_stay_for_the_notebook(shell):
 
     assert session.settings.port == 9
     assert magics.cell.session.settings.port == 7
+
+
+def test_a_cell_is_redrawn_at_most_twenty_times_a_second(shell):
+    """However fast the tokens come, the browser gets a drawing every 50 ms, and the last one."""
+    from IPython.utils.capture import capture_output
+
+    with capture_output() as captured:
+        canvas, before_s = Canvas(), time.monotonic()
+        while time.monotonic() - before_s < 0.3:
+            canvas.draw("<p>text</p>", "text")
+        canvas.draw("<p>end</p>", "end", now=True)
+
+    assert 3 <= len(captured.outputs) <= 8
+    assert captured.outputs[-1].data == {"text/html": "<p>end</p>", "text/plain": "end"}
+
+
+def test_what_a_model_says_is_not_html():
+    """A kept answer shows its text, whatever is in it."""
+    moment = Timings(started_at=datetime.now(UTC), sent_s=0.0, done_s=1.0)
+    answer = Generation(
+        text="<script>alert(1)</script>",
+        model="pocket",
+        messages=(),
+        params=SamplingParams(),
+        timings=moment,
+    )
+
+    assert "<script>" not in generation_html(answer)
