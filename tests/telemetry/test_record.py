@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
@@ -29,7 +30,8 @@ def test_every_column_is_documented() -> None:
     """
     The docstring of the record names exactly its fields.
     """
-    entries = re.findall(r"^ {8}([a-z][a-z0-9_, ]*): ", TelemetryRecord.__doc__ or "", re.MULTILINE)
+    text = inspect.cleandoc(TelemetryRecord.__doc__ or "")  # Python 3.13 dedents it itself
+    entries = re.findall(r"^ {4}([a-z][a-z0-9_, ]*): ", text, re.MULTILINE)
     documented = [name for entry in entries for name in entry.split(", ")]
 
     assert sorted(documented) == sorted(COLUMNS)

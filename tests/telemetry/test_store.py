@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,7 +84,7 @@ def test_a_frame_has_the_documented_columns(
         empty = store.frame()
         store.append([make_record()])
         frame = store.frame()
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         table = [row[1] for row in connection.execute("PRAGMA table_info(requests)")]
 
     assert list(frame.columns) == list(COLUMNS) == table
@@ -150,7 +151,7 @@ def test_migrations_are_applied_once_by_name(
     """
     with Store(path) as store:
         store.append([make_record()])
-    with Store(path) as store, sqlite3.connect(path) as connection:
+    with Store(path) as store, closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("SELECT name FROM migrations").fetchall() == [("m001_initial",)]
         assert len(store) == 1
 
@@ -168,7 +169,7 @@ def test_a_later_migration_is_applied_to_an_earlier_file(
     with Store(path) as store:
         store.append([make_record()])
     monkeypatch.setattr("workbench.telemetry.store.MIGRATIONS", (*MIGRATIONS, m002_note))
-    with Store(path) as store, sqlite3.connect(path) as connection:
+    with Store(path) as store, closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("SELECT note FROM requests").fetchall() == [(None,)]
         assert len(store) == 1
 
@@ -189,7 +190,7 @@ def test_a_migration_that_breaks_leaves_no_trace(
         Store(path)
     monkeypatch.undo()
 
-    with Store(path) as store, sqlite3.connect(path) as connection:
+    with Store(path) as store, closing(sqlite3.connect(path)) as connection, connection:
         names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
         assert "half" not in names
         assert len(store) == 0
@@ -269,7 +270,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     No table is added to a database that is not ours, and its journal stays as it is.
     """
     path = tmp_path / "history.sqlite"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("CREATE TABLE history (line TEXT)")
     connection.close()
     before = path.read_bytes()
