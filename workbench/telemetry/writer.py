@@ -191,14 +191,15 @@ class Writer:
                 self._append([record])
 
     def _opened(self) -> Store:
-        if self._store and not self._store.is_current():
+        # Not by truth: a store has a length, and an empty one is false.
+        if self._store is not None and not self._store.is_current():
             self._close_store()
         if self._store is None:
             self._store = Store(self.path)
         return self._store
 
     def _close_store(self) -> None:
-        if self._store:
+        if self._store is not None:
             self._store.close()
         self._store = None
 
