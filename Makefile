@@ -16,12 +16,12 @@ setup: $(READY) ## Install the workbench into .venv
 $(READY): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \
 	  echo "Python is missing: sudo apt install python3 python3-venv"; exit 5; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "Python 3.11 to 3.13 is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
 	  "Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 5; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	  echo "Python's venv module is missing: sudo apt install python3-venv"; exit 5; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing the workbench into $(VENV), about a minute …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'

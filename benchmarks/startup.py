@@ -13,6 +13,7 @@ times the bare one.
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import subprocess
 import sys
@@ -21,7 +22,8 @@ import time
 from pathlib import Path
 
 from workbench.servers import base
-from workbench.servers.embedded import EmbeddedServer, _free_port
+from workbench.servers.command import environment
+from workbench.servers.embedded import EmbeddedServer, free_port
 from workbench.servers.processes import ProcessGroup
 from workbench.session import Session
 
@@ -32,15 +34,15 @@ def bare_s(session: Session) -> float:
     """Start vLLM by hand, as the embedded server would, and wait for a token."""
     server = session.server
     assert isinstance(server, EmbeddedServer)
-    spec, port = server.make_spec(), _free_port()
+    spec, port = server.make_spec(None), free_port()
     url = f"http://127.0.0.1:{port}"
     module = "vllm.entrypoints.openai.api_server"
-    where = ["--host", "127.0.0.1", "--port", str(port)]
-    command = [str(server.engine.python), "-m", module, *where, *spec.flags()]
+    command = [str(server.engine.python), "-m", module, *spec.flags(port)]
+    tmp = Path(tempfile.mkdtemp(prefix="wb-"))
     before_s = time.perf_counter()
     process = subprocess.Popen(
         command,
-        env=server._environment(),
+        env=environment(server.engine, api_key=server.api_key, tmp=tmp),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -54,6 +56,7 @@ def bare_s(session: Session) -> float:
     took_s = time.perf_counter() - before_s
     group.stop(grace_s=10)
     process.wait()
+    shutil.rmtree(tmp, ignore_errors=True)
     if answer.status != 200:
         sys.exit(f"the bare server does not decode: {answer.json}")
     return took_s

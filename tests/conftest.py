@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.errors import WorkbenchError
 from workbench.session import Session
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -39,15 +40,22 @@ class SharedServer:
     def __init__(self) -> None:
         self.state_dir = Path(tempfile.mkdtemp(prefix="workbench-tests-"))
         self.session: Session | None = None
+        self.failed: WorkbenchError | None = None
 
     def up(self) -> Session:
-        """Start it once."""
+        """Start it once, and fail at once for everybody if that failed."""
+        if self.failed:
+            raise self.failed
         if self.session is None:
             session = Session(
                 model="pocket", port=0, state_dir=str(self.state_dir), boot_timeout_s=300
             )
             print("\nstarting the embedded vLLM …", file=sys.__stderr__, flush=True)
-            session.up()
+            try:
+                session.up()
+            except WorkbenchError as exc:
+                self.failed = exc
+                raise
             self.session = session
         return self.session
 

@@ -19,7 +19,7 @@ PACKAGE = PROJECT / "workbench"
 # From the bottom up. CONTRIBUTING.md draws it.
 LEVELS = (
     {"errors", "records"},
-    {"metrics", "units", "settings", "display", "bootlog"},
+    {"metrics", "units", "urls", "settings", "secretfile", "display", "bootlog"},
     {"client", "servers", "telemetry", "catalogue"},
     {"boot", "session", "headless"},
     {"views", "verbs", "terminal", "cells", "magics", "__main__"},

@@ -27,9 +27,11 @@ def notebook(folder: Path, name: str, *cells: str, parameters: str | None = None
     return path
 
 
-def run(paths: list[Path], out: Path, **changes):
-    arguments = {"parameters": {}, "html": False, "cell_timeout_s": 60, "environment": {}}
-    return headless.run_notebooks(paths, out=out, **(arguments | changes))
+def run(paths: list[Path], out: Path, environment: dict[str, str] | None = None, **changes):
+    given = {"parameters": {}, "cell_timeout_s": 60} | changes
+    batch = headless.Batch(notebooks=tuple(paths), out=out, **given)
+    batch.check()
+    return batch.run(environment or {})
 
 
 def test_a_failed_notebook_shows_its_cell_and_the_next_one_runs(tmp_path: Path):
@@ -100,8 +102,25 @@ def test_the_executed_copy_never_replaces_the_notebook(tmp_path: Path):
     """Naming the notebook's own folder as output is refused."""
     path = notebook(tmp_path, "00_n.ipynb", "1")
 
-    with pytest.raises(ConfigError, match="would replace it"):
+    with pytest.raises(ConfigError, match="would replace another"):
         run([path], tmp_path)
+
+
+def test_two_notebooks_of_one_name_do_not_share_a_copy(tmp_path: Path):
+    """The second would silently replace the first one's results."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    paths = [notebook(tmp_path / folder, "x.ipynb", "1") for folder in "ab"]
+
+    with pytest.raises(ConfigError, match="would replace another"):
+        run(paths, tmp_path / "out")
+
+
+def test_a_magic_among_the_parameters_is_no_obstacle(tmp_path: Path):
+    """A reader's own notebook may do as it likes; it just has no parameters to set."""
+    path = notebook(tmp_path, "00_n.ipynb", "n", parameters="%pylab --no-import-all\nn = 1")
+
+    headless.Batch(notebooks=(path,), out=tmp_path / "out", parameters={}).check()
 
 
 def test_no_numbered_notebooks_is_said(tmp_path: Path):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+import pandas as pd
 import pytest
 from IPython.core.error import UsageError
 
 from workbench.cells import Canvas, generation_html
-from workbench.errors import ServerUnreachableError
+from workbench.errors import ConfigError, ServerUnreachableError
 from workbench.records import Generation, SamplingParams, Timings
 from workbench.session import Session
 
@@ -83,15 +84,42 @@ def test_help_is_printed_and_nothing_returned(shell, capsys):
     assert "telemetry" in capsys.readouterr().out
 
 
-def test_settings_given_once_stay_for_the_notebook(shell):
-    """``%wb up --port 1`` that fails still leaves the notebook on that port."""
-    session = shell.run_line_magic("wb", "session")
-    magics = shell.magics_manager.registry["WorkbenchMagics"]
-    magics.cell.reconfigure(port=7, model="")
-    magics.cell.reconfigure(port=None)
+def test_settings_that_worked_stay_for_the_notebook(shell):
+    """What a verb was given is kept for the next one; "" and nothing change nothing."""
+    cell = shell.magics_manager.registry["WorkbenchMagics"].cell
+    with cell.configured(port=7, model=""):
+        pass
+    with cell.configured(port=None) as session:
+        assert session.settings.port == 7
 
-    assert session.settings.port == 9
-    assert magics.cell.session.settings.port == 7
+    assert cell.session.settings.port == 7
+
+
+def test_settings_that_failed_are_forgotten(shell):
+    """A refused ``%wb up`` leaves the notebook as it was, and every verb still works."""
+    before = shell.run_line_magic("wb", "session")
+    with pytest.raises(ConfigError, match="needs the server's URL"):
+        shell.run_line_magic("wb", "up --backend remote")
+
+    assert shell.run_line_magic("wb", "session") is before
+    assert "stopped" in str(shell.run_line_magic("wb", "status"))
+
+
+def test_an_answer_that_never_began_is_not_kept(shell):
+    """``--into`` of a cell that failed gets neither an earlier answer nor an empty one."""
+    shell.user_ns["answer"] = "mine"
+    with pytest.raises(ServerUnreachableError):
+        shell.run_cell_magic("chat", "--into answer", "Hello")
+
+    assert shell.user_ns["answer"] == "mine"
+
+
+def test_telemetry_is_a_dataframe(shell):
+    """``%wb telemetry`` returns what pandas can work with, also before the first request."""
+    frame = shell.run_line_magic("wb", "telemetry -n 5")
+
+    assert isinstance(frame, pd.DataFrame)
+    assert {"timestamp", "model", "ttft_s", "status"} <= set(frame.columns)
 
 
 def test_a_cell_is_redrawn_at_most_twenty_times_a_second(shell):

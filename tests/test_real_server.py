@@ -7,15 +7,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.helpers import eventually, lives
+from workbench.cells import Canvas
 from workbench.client import Client
 from workbench.errors import (
+    AnswerInterruptedError,
     AuthenticationError,
     ContextLengthError,
     ModelNotServedError,
@@ -169,13 +171,35 @@ def test_the_api_asks_for_the_key_and_only_on_this_machine(served: Session):
     assert "//127.0.0.1:" in url
 
 
-def test_the_key_is_on_no_command_line(served: Session):
-    """``ps`` shows it for none of vLLM's processes."""
+def test_every_socket_of_vllm_is_on_the_loopback(served: Session):
+    """Not only the API's: torch's and vLLM's own sockets too."""
+    listening = [
+        connection.laddr.ip
+        for pid in served.status().pids
+        for connection in psutil.Process(pid).net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+
+    assert listening
+    assert all(address.startswith("127.") or address == "::1" for address in listening), listening
+
+
+def test_the_key_is_on_no_command_line_and_in_no_log(served: Session):
+    """``ps`` shows it for none of vLLM's processes, and vLLM does not write it down."""
     key = served.server.api_key
     lines = [Path(f"/proc/{pid}/cmdline").read_text() for pid in served.status().pids]
 
     assert key
-    assert not any(key in line for line in lines)
+    assert not any(key in line for line in [*lines, *served.logs()])
+
+
+def test_a_proxy_in_the_environment_does_not_come_between(served: Session, monkeypatch):
+    """A server on this machine is reached directly, and the key goes nowhere else."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    with Client(served.server.base_url, api_key=served.server.api_key) as client:
+        assert client.chat("Hello", SamplingParams(max_tokens=1)).usage.output_tokens == 1
 
 
 def test_leaving_a_stream_frees_the_servers_slot(served: Session):
@@ -227,11 +251,16 @@ def test_a_cell_streams_its_answer_and_keeps_it(shell, capsys):
     assert "stop" in shown
 
 
-def test_an_interrupted_cell_keeps_what_arrived(shell, served: Session, capsys):
+def test_an_interrupted_cell_keeps_what_arrived(shell, served: Session, capsys, monkeypatch):
     """Ctrl-C in the middle: the text is kept, the cells after it do not run, the slot is free."""
-    from workbench.cells import AnswerInterruptedError
+    draw = Canvas.draw
 
-    threading.Timer(0.35, signal.raise_signal, [signal.SIGINT]).start()
+    def interrupting(*arguments, **options):
+        draw(*arguments, **options)
+        if not options.get("now"):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Canvas, "draw", interrupting)
     with pytest.raises(AnswerInterruptedError):
         shell.run_cell_magic("chat", "-t 0 --into answer", LONG + " " + LONG)
 

@@ -7,6 +7,8 @@ on this machine · 130 interrupted.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 import click
@@ -18,35 +20,46 @@ from .verbs import workbench
 
 def main() -> None:
     """Run one verb and exit with its status."""
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        # As an exception, so that what was started is stopped on the way out.
+        signal.signal(signum, lambda number, _frame: sys.exit(128 + number))
     terminal = Terminal()
     try:
-        sys.exit(_run(terminal))
+        status = _run(terminal)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `workbench logs | head`: the reader has seen enough. Python would complain
+        # once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
     finally:
         terminal.close()
+    sys.exit(status)
 
 
 def _run(terminal: Terminal) -> int:
     try:
         shown = workbench.main(prog_name="workbench", obj=terminal, standalone_mode=False)
     except click.ClickException as exc:
-        click.echo(f"workbench: {exc.format_message()} (workbench --help)", err=True)
-        return exc.exit_code
+        return _failed(f"workbench: {exc.format_message()} (workbench --help)", exc.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return 130
+        return _failed("interrupted", 130)
     except WorkbenchError as exc:
-        click.echo(f"{click.style(exc.message, fg='red')}", err=True)
-        if exc.hint:
-            click.echo(exc.hint, err=True)
-        return _exit_status(exc)
+        return _failed(str(exc), _exit_status(exc))
     except BrokenPipeError:
-        # `workbench logs | head`: the reader has seen enough.
-        sys.stderr.close()
-        return 0
-    if shown is None or isinstance(shown, int):  # help and --version bring click's own status
+        raise
+    except OSError as exc:
+        # A folder that cannot be written, a disk that is full: the system's own sentence.
+        return _failed(f"workbench: {exc}", 1)
+    if shown is None or isinstance(shown, int):  # help brings click's own status
         return shown or 0
     click.echo(str(shown))
     return 0 if shown.ok else 1
+
+
+def _failed(said: str, status: int) -> int:
+    click.echo(said, err=True)
+    return status
 
 
 def _exit_status(error: WorkbenchError) -> int:

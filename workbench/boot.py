@@ -10,6 +10,7 @@ ends with the line of the log that says why.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,6 +21,8 @@ from .bootlog import FIRST_TOKEN, BootReader, diagnose, eta_s
 from .errors import ServerError, ServerStartError, ServerTimeoutError
 from .records import BootPhase, Progress, ServerState, ServerStatus
 from .servers.base import Server, decode_one
+
+logger = logging.getLogger(__name__)
 
 OnProgress = Callable[[Progress], None]
 
@@ -38,7 +41,7 @@ class History:
     The boots of one project folder, in ``boots.jsonl``.
 
     Args:
-        key: What makes two boots comparable: backend, version, model, flags.
+        key: What makes two boots comparable: backend, version, model.
     """
 
     path: Path
@@ -48,7 +51,7 @@ class History:
         """Read the latest comparable boots; torn lines of a killed process are passed over."""
         boots = []
         try:
-            lines = self.path.read_text().splitlines()
+            lines = self.path.read_text(errors="replace").splitlines()
         except FileNotFoundError:
             return []
         for line in lines:
@@ -61,15 +64,18 @@ class History:
         return boots[-LEARN_FROM:]
 
     def add(self, phases: tuple[BootPhase, ...]) -> None:
-        """Append one boot that became ready."""
+        """Append one boot that became ready; a disk that is full costs no more than an ETA."""
         entry = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "key": self.key,
             "total_s": round(phases[-1].ended_s or 0.0, 3),
             "phases": [asdict(phase) for phase in phases],
         }
-        with self.path.open("a") as handle:
-            handle.write(json.dumps(entry) + "\n")
+        try:
+            with self.path.open("a") as handle:
+                handle.write(json.dumps(entry) + "\n")
+        except OSError as exc:
+            logger.warning("The times of this boot could not be kept: %s", exc)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,7 @@ class BootOutcome:
 def boot(
     server: Server,
     *,
+    model: str | None = None,
     history: History,
     on_progress: OnProgress,
     timeout_s: float,
@@ -91,6 +98,9 @@ def boot(
     Start *server*, or join a boot that is under way, and wait until it is ready.
 
     Args:
+        model: The served model name to decode with; ``None`` takes the first
+            that is listed.
+
         timeout_s: After this long it is given up, and stopped if this call
             started it.
 
@@ -101,18 +111,18 @@ def boot(
     """
     before_s = time.monotonic()
     started = server.start()
-    if not started and (status := server.status()).state is ServerState.READY:
-        return BootOutcome(status, started=False)
+    if not started and server.status().state is ServerState.READY:
+        return BootOutcome(_decoding(server, model), started=False)
     try:
-        phases = _watch(server, before_s, history, on_progress, timeout_s)
-        status = _decoding(server)
+        reader = _watch(server, before_s, history, on_progress, timeout_s)
+        status = _decoding(server, model)
     except BaseException:
         # Also on an interrupt: who gives up a start does not want it to go on.
         if started:
             server.stop()
         raise
     if started:
-        history.add(_closed(phases, ended_s=time.monotonic() - before_s))
+        history.add(reader.phases(ended_s=time.monotonic() - before_s))
     return BootOutcome(status, started)
 
 
@@ -122,8 +132,8 @@ def _watch(
     history: History,
     on_progress: OnProgress,
     timeout_s: float,
-) -> tuple[BootPhase, ...]:
-    """Follow the log until the server is up; return the phases, the last one open."""
+) -> BootReader:
+    """Follow the log until the server is up; return what was read, the last phase open."""
     reader, earlier, lines = BootReader(), history.earlier(), []
     asked_s = 0.0
     for line in server.log(follow=True):
@@ -137,25 +147,25 @@ def _watch(
             if now_s - asked_s >= STATUS_INTERVAL_S or phases[-1].name == FIRST_TOKEN:
                 asked_s = now_s
                 if server.status().state is ServerState.READY:
-                    return phases
+                    return reader
         if now_s > timeout_s:
             raise _timed_out(server, now_s, lines)
     raise _ended(server, lines)
 
 
-def _decoding(server: Server) -> ServerStatus:
+def _decoding(server: Server, model: str | None) -> ServerStatus:
     """Return the status of a server that has just decoded a token."""
     status = server.status()
     if not status.models:  # it was ready a moment ago
         raise _ended(server, [*server.log()])
-    name = status.models[0].name
+    name = model or status.models[0].name
     answer = decode_one(server.base_url, api_key=server.api_key, model=name)
     if answer.status != 200:
         said = answer.error or f"HTTP {answer.status}: {answer.json}"
         raise ServerStartError(
             f"The {server.backend} server is up, and does not decode: {said}",
             hint="The whole log: workbench logs",
-            **_facts(server, ServerState.FAILED, [*server.log()]),
+            **_facts(server, ServerState.FAILED, []),
         )
     return status
 
@@ -174,14 +184,9 @@ def _progress(
     )
 
 
-def _closed(phases: tuple[BootPhase, ...], *, ended_s: float) -> tuple[BootPhase, ...]:
-    last = phases[-1]
-    return (*phases[:-1], BootPhase(name=last.name, began_s=last.began_s, ended_s=ended_s))
-
-
 def _ended(server: Server, lines: list[str]) -> ServerStartError:
     found = diagnose(lines)
-    code = getattr(server, "exit_code", lambda: None)()
+    code = server.exit_code()
     how = f" (exit status {code})" if code is not None else ""
     why = f'\nThe decisive line of its log: "{found.line}"' if found else ""
     return ServerStartError(

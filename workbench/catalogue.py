@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +52,16 @@ def find_model(name: str, *, models_dir: Path) -> LocalModel:
     """
     Find a model by the name of its folder below *models_dir*, or by a path.
 
+    A relative path begins at the project folder: a notebook's kernel has
+    another folder than the shell that the same setting came from.
+
     Raises:
         ConfigError: There is none, or its ``config.json`` cannot be read.
     """
-    for path in (models_dir / name, Path(name).expanduser()):
+    home = Path(os.path.expanduser(name))  # noqa: PTH111  an unknown ~user is no exception here
+    for path in (models_dir / name, models_dir.parent / home):
         if (path / "config.json").is_file():
-            return _read(path.resolve())
+            return _read(path)
     known = local_models(models_dir)
     close = difflib.get_close_matches(name, known, n=1)
     listing = ", ".join(known) or "none"
@@ -72,18 +77,19 @@ def find_model(name: str, *, models_dir: Path) -> LocalModel:
 def _read(path: Path) -> LocalModel:
     try:
         config = json.loads((path / "config.json").read_text())
-    except (OSError, ValueError) as exc:
+        text = config.get("text_config") or config
+        longest = text.get("max_position_embeddings")
+    except (OSError, ValueError, AttributeError) as exc:
         raise ConfigError(
             f"The configuration of {path.name} cannot be read: {exc}",
             hint=f"Look into {path / 'config.json'}, or fetch the model again.",
             key="model",
             source=str(path),
         ) from exc
-    text = config.get("text_config", config)
     return LocalModel(
-        name=path.name,
-        path=path,
-        max_model_len=text.get("max_position_embeddings"),
+        name=path.name,  # a link keeps the name it was given, whatever it leads to
+        path=path.resolve(),
+        max_model_len=longest,
         tool_call_parser=tool_call_parser(_chat_template(path)),
     )
 

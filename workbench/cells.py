@@ -17,7 +17,7 @@ from typing import Any
 from IPython.display import display
 
 from . import units
-from .errors import WorkbenchError
+from .errors import AnswerInterruptedError
 from .records import Generation, Progress, SamplingParams
 from .session import Session
 from .views import phase_line, status_line
@@ -27,12 +27,6 @@ REDRAW_INTERVAL_S = 0.05
 
 ANSWER_STYLE = "white-space:pre-wrap;font-family:var(--jp-content-font-family,sans-serif)"
 FAINT_STYLE = "opacity:.7;font-variant-numeric:tabular-nums;font-size:90%"
-
-
-class AnswerInterruptedError(WorkbenchError):
-    """The reader stopped an answer; what had arrived is kept."""
-
-    generation: Generation
 
 
 class Canvas:
@@ -62,15 +56,24 @@ class Cell:
         self.last: Generation | None = None
         self._arguments: dict[str, Any] = {}
 
-    def reconfigure(self, **arguments: Any) -> None:
-        """Change to a session with these settings on top of those given before."""
+    @contextmanager
+    def configured(self, **arguments: Any) -> Iterator[Session]:
+        """Try a session with these settings on top of those given before; keep it if it works."""
         given = {name: value for name, value in arguments.items() if value not in (None, "")}
         changed = self._arguments | given
-        if changed != self._arguments:
-            fresh = Session(**changed)
-            fresh.started_server = self.session.started_server
-            self.session.close()
-            self.session, self._arguments = fresh, changed
+        if changed == self._arguments:
+            yield self.session
+            return
+        before, fresh = self.session, Session(**changed)
+        fresh.take_over(before)
+        try:
+            yield fresh
+        except BaseException:
+            before.take_over(fresh)
+            fresh.close()
+            raise
+        before.close()
+        self.session, self._arguments = fresh, changed
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:
@@ -93,7 +96,7 @@ class Cell:
         Raises:
             AnswerInterruptedError: The cell was interrupted; the cells after it do not run.
         """
-        canvas = Canvas()
+        canvas, self.last = Canvas(), None
         stream = self.session.stream(prompt, params, system=system)
         text, interrupted = "", False
         try:
@@ -104,12 +107,16 @@ class Cell:
         except KeyboardInterrupt:
             interrupted = True
         finally:
-            self.last = stream.generation
-            line = status_line(self.last, interrupted=interrupted)
-            canvas.draw(*_answer_forms(self.last.text, line), now=True)
+            answer = stream.generation
+            if answer.text or answer.finish_reason or interrupted:
+                self.last = answer
+                line = status_line(answer, interrupted=interrupted)
+                canvas.draw(*_answer_forms(answer.text, line), now=True)
         if interrupted:
-            raise AnswerInterruptedError("The answer was interrupted; what arrived is kept.")
-        return self.last
+            raise AnswerInterruptedError(
+                "The answer was interrupted; what arrived is kept.", generation=answer
+            )
+        return answer
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write lines as they come, until the cell is interrupted."""

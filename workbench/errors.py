@@ -22,6 +22,7 @@ The words for what can go wrong.
     │   │   └── RateLimitedError         .retry_after_s
     │   ├── ServerFailureError           5xx, or an answer that is not what the API promises
     │   └── StreamInterruptedError       .partial: what arrived before it broke
+    ├── AnswerInterruptedError           the reader stopped an answer; .generation
     ├── TelemetryError
     │   └── StoreError                   .path
     └── NotebookError                    a notebook stopped at a cell; .notebook, .cell, .ename
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from .records import Generation
 
 __all__ = [
+    "AnswerInterruptedError",
     "AuthenticationError",
     "BackendUnavailableError",
     "ClientError",
@@ -220,6 +222,12 @@ class StreamInterruptedError(ClientError):
     """The stream ended before the server said it was complete."""
 
     partial: Generation
+
+
+class AnswerInterruptedError(WorkbenchError):
+    """The reader stopped an answer; what had arrived is kept."""
+
+    generation: Generation
 
 
 class TelemetryError(WorkbenchError):

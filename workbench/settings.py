@@ -74,9 +74,19 @@ def _backend(text: str) -> Backend:
 
 def _base_url(text: str) -> str:
     parts = urlsplit(text)
+    if parts.username or parts.password:
+        raise ValueError("a password does not belong into a URL; use WORKBENCH_API_KEY")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("a base URL looks like http://localhost:8000/v1")
     return text.rstrip("/")
+
+
+def _secret(text: str) -> Secret:
+    text = text.strip()
+    # It becomes an HTTP header. What is wrong is not quoted: it is a secret.
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("it holds characters that a key cannot have")
+    return Secret(text)
 
 
 def _switch(text: str) -> bool:
@@ -114,8 +124,8 @@ class Settings:
         None,
         "WORKBENCH_API_KEY",
         "OPENAI_API_KEY",
-        help="the remote server's key; what the workbench starts has a key of its own",
-        parse=Secret,
+        help="the remote server's key (OPENAI_API_KEY only beside OPENAI_BASE_URL)",
+        parse=_secret,
     )
     model: str = _setting(
         "pocket",
@@ -204,6 +214,11 @@ def load(
             values[item.name], origins[item.name] = value, origin
     if arguments:
         raise TypeError(f"no such setting: {', '.join(sorted(arguments))}")
+    if not origins["base_url"].endswith("OPENAI_BASE_URL") and origins["api_key"].endswith(
+        "OPENAI_API_KEY"
+    ):
+        # A key for OpenAI belongs to the URL that was set with it, and to no other server.
+        values["api_key"], origins["api_key"] = None, "default"
     if values["base_url"] and origins["backend"] == "default":
         values["backend"], origins["backend"] = "remote", origins["base_url"]
     for name in ("state_dir", "engine_dir"):
@@ -227,7 +242,15 @@ def _read_dotenv(path: Path) -> Mapping[str, str]:
     # Imported here: most projects have no .env, and `status` counts milliseconds.
     from dotenv import dotenv_values
 
-    return {name: value for name, value in dotenv_values(path).items() if value}
+    try:
+        return {name: value for name, value in dotenv_values(path).items() if value}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(
+            f"{path} cannot be read: {exc}",
+            hint="It is a text file in UTF-8 with lines NAME=value.",
+            key=".env",
+            source=str(path),
+        ) from exc
 
 
 def _resolve(
@@ -235,8 +258,7 @@ def _resolve(
 ) -> tuple[Any, str]:
     parse = item.metadata["parse"]
     if given not in (None, ""):
-        value = _parsed(item.name, given, parse, "argument") if isinstance(given, str) else given
-        return value, "argument"
+        return _parsed(item.name, str(given), parse, "argument"), "argument"
     for source, prefix in ((environ, ""), (dotenv, ".env: ")):
         for name in item.metadata["names"]:
             if text := source.get(name, "").strip():
@@ -249,10 +271,9 @@ def _parsed(key: str, text: str, parse: Callable[[str], Any], source: str) -> An
     try:
         return parse(text)
     except ValueError as exc:
-        # A secret that cannot be read must not be shown either; Secret() takes
-        # any string, so no parser of one ends here.
+        shown = "what it is" if parse is _secret else repr(text)
         raise ConfigError(
-            f"{key} cannot be {text!r} (from {source}): {exc}.",
+            f"{key} cannot be {shown} (from {source}): {exc}.",
             hint="`workbench status --settings` lists every setting and where it comes from.",
             key=key,
             source=source,

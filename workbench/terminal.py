@@ -27,19 +27,20 @@ class Terminal:
     """The shell as a skin of the verbs; see :class:`workbench.verbs.Skin`."""
 
     def __init__(self) -> None:
-        self._arguments: dict[str, Any] = {}
         self._session: Session | None = None
 
     @property
     def session(self) -> Session:
         """The session of this one command, made when it is first needed."""
         if self._session is None:
-            self._session = Session(**self._arguments)
+            self._session = Session()
         return self._session
 
-    def reconfigure(self, **arguments: Any) -> None:
-        """Make the session with these settings."""
-        self._arguments = arguments
+    @contextmanager
+    def configured(self, **arguments: Any) -> Iterator[Session]:
+        """Make the session with these settings; a shell's command has only one."""
+        self._session = Session(**arguments)
+        yield self._session
 
     def close(self) -> None:
         """Release the session, if there is one."""

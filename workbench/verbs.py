@@ -8,6 +8,8 @@ skin's: the terminal and the notebook cell each bring a :class:`Skin`.
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,7 +19,7 @@ import click
 
 from . import views
 from .display import Json, View
-from .records import Generation, Progress, SamplingParams
+from .records import Generation, Progress, SamplingParams, ServerState
 from .session import Session
 from .settings import BACKENDS
 
@@ -29,8 +31,12 @@ class Skin(Protocol):
 
     session: Session
 
-    def reconfigure(self, **arguments: Any) -> None:
-        """Go on with a session that has these settings; ``None`` and "" mean "not given"."""
+    def configured(self, **arguments: Any) -> AbstractContextManager[Session]:
+        """
+        Try a session with these settings, and go on with it if what is tried succeeds.
+
+        ``None`` and "" mean "not given".
+        """
         ...
 
     def progress(self) -> AbstractContextManager[Callable[[Progress], None]]:
@@ -84,9 +90,8 @@ def workbench() -> None:
 @click.pass_obj
 def up(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
     """Make the server ready; installs and starts what is missing."""
-    skin.reconfigure(**settings)
-    with skin.progress() as on_progress:
-        status = skin.session.up(on_progress=on_progress)
+    with skin.configured(**settings) as session, skin.progress() as on_progress:
+        status = session.up(on_progress=on_progress)
     return _shown(views.status_view(status), as_json)
 
 
@@ -99,10 +104,9 @@ def down(skin: Skin, /, if_mine: bool) -> Shown:
     """Stop the server and every process of it."""
     if skin.session.down(only_mine=if_mine):
         return View(title="The server is stopped.")
-    status = skin.session.status()
-    if if_mine and status.pids:
-        return View(title="The server was running before, so it goes on.")
-    return View(title="No server was running.")
+    if skin.session.status().state is ServerState.STOPPED:
+        return View(title="No server was running.")
+    return View(title="The server was not started from here, so it goes on.")
 
 
 @workbench.command()
@@ -111,9 +115,8 @@ def down(skin: Skin, /, if_mine: bool) -> Shown:
 @click.pass_obj
 def restart(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
     """Stop the server and start it again, with other settings if given."""
-    skin.reconfigure(**settings)
-    with skin.progress() as on_progress:
-        status = skin.session.restart(on_progress=on_progress)
+    with skin.configured(**settings) as session, skin.progress() as on_progress:
+        status = session.restart(on_progress=on_progress)
     return _shown(views.status_view(status), as_json)
 
 
@@ -134,11 +137,10 @@ def status(skin: Skin, /, show_settings: bool, as_json: bool) -> Shown:
 @click.pass_obj
 def logs(skin: Skin, /, follow: bool, lines: int) -> None:
     """Show the end of the server's log."""
-    log = list(skin.session.logs())
-    skin.lines(log[-lines:])
-    if follow:
-        new = (line for line in skin.session.logs(follow=True) if line)
-        skin.lines(line for number, line in enumerate(new) if number >= len(log))
+    log = skin.session.logs(follow=follow)
+    # Up to the first pause it is what was there before; then it is what comes.
+    skin.lines(deque(itertools.takewhile(bool, log), maxlen=lines))
+    skin.lines(filter(None, log))
 
 
 @workbench.command()
@@ -227,21 +229,22 @@ def run(  # click passes all but the skin by name
     """Execute notebooks headless: all numbered ones, or those named."""
     from . import headless  # papermill takes seconds to import
 
-    skin.reconfigure(**settings)
-    with skin.progress() as on_progress:
-        skin.session.up(on_progress=on_progress)
-    home = skin.session.settings.home
-    try:
-        runs = headless.run_notebooks(
-            notebooks or headless.numbered_notebooks(home / "notebooks"),
+    with skin.configured(**settings) as session:
+        home = session.settings.home
+        batch = headless.Batch(
+            notebooks=tuple(notebooks) or headless.numbered_notebooks(home / "notebooks"),
             out=out or home / "results" / "notebooks",
             parameters=headless.typed_parameters(parameters),
             html=html,
             cell_timeout_s=cell_timeout,
-            environment=headless.environment_for(skin.session),
         )
-    finally:
-        skin.session.down(only_mine=True)
+        batch.check()
+        try:
+            with skin.progress() as on_progress:
+                session.up(on_progress=on_progress)
+            runs = batch.run(headless.environment_for(session))
+        finally:
+            session.down(only_mine=True)
     if junit:
         headless.write_junit(runs, junit)
     return _shown(views.runs_view(runs), as_json)

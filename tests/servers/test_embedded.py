@@ -7,14 +7,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.helpers import eventually, lives, scripted_engine
-from workbench.errors import ServerStartError, ServerStateError, ServerTimeoutError
+from workbench.errors import ConfigError, ServerStartError, ServerStateError, ServerTimeoutError
 from workbench.records import ServerState
 from workbench.servers.embedded import EmbeddedServer
+from workbench.servers.running import Running
 from workbench.session import Session
 
 pytestmark = pytest.mark.processes
@@ -50,7 +52,7 @@ def test_up_twice_attaches(session: Session):
     with Session() as other:
         second = other.up()
         assert second.pids == first.pids
-        assert other.started_server is False
+        assert other.is_mine is False
         assert other.down(only_mine=True) is False
     assert session.status().state is ServerState.READY
 
@@ -151,7 +153,7 @@ def test_a_taken_port_is_named_with_its_owner(project: Path, session: Session, m
 
     assert str(port) in caught.value.message
     assert f"pid {os.getpid()}" in caught.value.message
-    assert f"--port {port + 1}" in str(caught.value.hint)
+    assert "--port 0" in str(caught.value.hint)
 
 
 def test_another_model_is_refused_while_one_runs(session: Session):
@@ -194,8 +196,7 @@ def test_a_reused_process_id_is_not_taken_for_the_server(session: Session):
 def test_two_processes_that_start_at_once_share_one_server(session: Session, project: Path):
     """Both end with the same ready server; one of them started it."""
     code = (
-        "from workbench import Session; s = Session(); "
-        "print(s.up().pids[0], s.started_server, flush=True)"
+        "from workbench import Session; s = Session(); print(s.up().pids[0], s.is_mine, flush=True)"
     )
     environment = {**os.environ, "WORKBENCH_HOME": str(project)}
     both = [
@@ -207,3 +208,144 @@ def test_two_processes_that_start_at_once_share_one_server(session: Session, pro
 
     assert said[0][0] == said[1][0]
     assert sorted([said[0][1], said[1][1]]) == [b"False", b"True"]
+
+
+def test_restart_keeps_what_runs_unless_told_otherwise(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+):
+    """The model, port and length of the running server stay; what is named changes."""
+    monkeypatch.delenv("WORKBENCH_PORT")
+    with Session(model="pocket-mini", max_model_len=512, port=0) as other:
+        first = other.up()
+
+    with Session() as unspecific:
+        plain = unspecific.restart()
+    with Session(max_model_len=256) as changing:
+        changed = changing.restart()
+
+    assert plain.pids != first.pids
+    assert plain.base_url == first.base_url == changed.base_url
+    assert [model.name for model in changed.models] == ["pocket-mini"]
+    running = session.server.running()
+    assert running
+    assert running.max_model_len == 256
+
+
+def test_a_plain_up_attaches_to_whatever_runs_and_says_so(session: Session):
+    """A restarted kernel does not know which model was chosen, and need not."""
+    with Session(model="pocket-mini") as other:
+        first = other.up()
+
+    status = session.up()
+
+    assert status.pids == first.pids
+    assert "running already" in str(status.detail)
+
+
+def test_other_settings_than_the_running_ones_are_refused(session: Session):
+    """Attaching with another length would pass one server off as another."""
+    session.up()
+
+    with Session(max_model_len=128) as other, pytest.raises(ServerStateError) as caught:
+        other.up()
+
+    assert "max model len 2048, and 128 was asked for" in caught.value.message
+
+
+def test_a_restart_that_cannot_work_leaves_the_server_alone(session: Session):
+    """A wrong model is said before the good one is stopped."""
+    pids = session.up().pids
+
+    with Session(model="poket") as other, pytest.raises(ConfigError):
+        other.restart()
+
+    assert session.status().pids == pids
+
+
+def test_only_mine_does_not_stop_what_somebody_else_started_since(session: Session):
+    """A's clean-up leaves B's restarted server running."""
+    session.up()
+    with Session(model="pocket-mini") as other:
+        other.restart()
+
+    assert session.down(only_mine=True) is False
+    assert session.status().state is ServerState.READY
+
+
+def test_nothing_is_left_when_the_record_cannot_be_written(session: Session, monkeypatch):
+    """What server.json does not name, nobody would find: it is ended at once."""
+    seen = []
+
+    def fails(running: Running, _path: Path) -> None:
+        seen.extend(running.group.members())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Running, "write", fails)
+    with pytest.raises(KeyboardInterrupt):
+        session.up()
+
+    assert seen
+    assert not any(map(lives, seen))
+
+
+def test_its_files_in_tmp_go_with_it(session: Session):
+    """vLLM leaves sockets behind; they are in a folder that is removed."""
+    session.up()
+    running = session.server.running()
+    assert running
+    assert running.tmp.is_dir()
+
+    session.down()
+
+    assert not running.tmp.exists()
+
+
+def test_a_torn_record_is_no_record(session: Session, project: Path):
+    """A state file that is damaged, or a folder, means that nothing is known to run."""
+    state = project / ".workbench" / "server.json"
+    state.parent.mkdir(exist_ok=True)
+    state.write_text("{")
+    torn = session.status().state
+    state.unlink()
+    state.mkdir()
+
+    assert (torn, session.status().state) == (ServerState.STOPPED, ServerState.STOPPED)
+    state.rmdir()
+
+
+def test_the_log_is_followed_until_the_server_ends(session: Session):
+    """Lines come as they are written, pauses as empty ones, and the end is the server's."""
+    session.up()
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(session.logs(follow=True)))
+    reader.start()
+    assert eventually(lambda: any("startup complete" in line for line in lines))
+
+    session.down()
+    reader.join(timeout=10)
+
+    assert not reader.is_alive()
+    assert "" in lines
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signalled_up_leaves_no_server(
+    session: Session, project: Path, monkeypatch: pytest.MonkeyPatch, signum: int
+):
+    """Who ends ``workbench up`` in the middle does not want the boot to go on."""
+    monkeypatch.setenv("SCRIPT", "hang")
+    booting = subprocess.Popen(
+        [sys.executable, "-m", "workbench", "up"],
+        env={**os.environ, "WORKBENCH_HOME": str(project)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert eventually(lambda: session.status().pids)
+    pids = session.status().pids
+
+    booting.send_signal(signum)
+    booting.communicate(timeout=30)
+
+    assert booting.returncode in (128 + signum, 130)
+    assert session.status().state is ServerState.STOPPED
+    assert not any(map(lives, pids))

@@ -37,7 +37,7 @@ GOODBYE_S = 1.0
 
 HINT_BUSY = "Is the server busy? %wb status tells; or raise Timeouts.{name}."
 HINT_STALLED = "See what the server does: %wb logs; or raise Timeouts.stream_s."
-HINT_MODEL = "Name one of these, or switch: %wb use {requested}."
+HINT_MODEL = "Name one of these, or start that one: workbench restart --model {requested}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

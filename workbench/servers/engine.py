@@ -24,10 +24,9 @@ import select
 import shutil
 import subprocess
 import sys
-import venv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from functools import cached_property
 from pathlib import Path
 
 from ..errors import BackendUnavailableError, EngineInstallError
@@ -78,8 +77,7 @@ class Lock:
     @classmethod
     def read(cls) -> Lock:
         """Read the lock that is shipped in this package."""
-        text = resources.files(__package__).joinpath("engine.lock").read_text()
-        return cls.parse(text)
+        return cls.parse(Path(__file__).with_name("engine.lock").read_text())
 
     @classmethod
     def parse(cls, text: str) -> Lock:
@@ -126,7 +124,11 @@ class Engine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.lock = Lock.read()
+
+    @cached_property
+    def lock(self) -> Lock:
+        """The packages it is made of."""
+        return Lock.read()
 
     @property
     def python(self) -> Path:
@@ -169,14 +171,15 @@ class Engine:
             return
         _check_machine()
         waiting = Progress(label="another process installs it", done=0, total=None, unit="s")
-        with only_one(self.folder / "lock", on_wait=lambda: on_progress(waiting)):
+        with only_one(self.folder / "lock", on_wait=lambda: on_progress(waiting)) as held:
             if self.is_installed():
                 return
             self._clear_other_lock()
             self._check_room()
             self._make_environment()
-            self._fetch(on_progress)
-            self._unpack(on_progress)
+            self._fetch(on_progress, held)
+            self._built_for.write_text(self.lock.digest)
+            self._unpack(on_progress, held)
             self._marker.write_text(json.dumps({"lock_sha256": self.lock.digest}) + "\n")
             shutil.rmtree(self._wheels, ignore_errors=True)
             shutil.rmtree(self._tmp, ignore_errors=True)
@@ -184,6 +187,11 @@ class Engine:
     @property
     def _marker(self) -> Path:
         return self.folder / "installed.json"
+
+    @property
+    def _built_for(self) -> Path:
+        """Names the lock that ``lib`` is of, from before its first package on."""
+        return self.folder / "built-for"
 
     @property
     def _wheels(self) -> Path:
@@ -195,9 +203,10 @@ class Engine:
 
     def _clear_other_lock(self) -> None:
         """Replace the engine of another lock: patched, it would keep what is pinned no more."""
-        if self._marker.exists():
-            self._marker.unlink()
-            shutil.rmtree(self.folder / "lib", ignore_errors=True)
+        self._marker.unlink(missing_ok=True)
+        if self._built_for.exists() and self._built_for.read_text() != self.lock.digest:
+            shutil.rmtree(self.folder / "lib")
+            self._built_for.unlink()  # last: killed before, the next install begins here again
 
     def _check_room(self) -> None:
         fetched = sum(path.stat().st_size for path in self._wheels.glob("*.whl"))
@@ -212,22 +221,24 @@ class Engine:
             )
 
     def _make_environment(self) -> None:
+        import venv  # brings much that a status does not need
+
         if not (self.folder / "lib").exists() or not self.python.exists():
             venv.EnvBuilder(symlinks=True, with_pip=False).create(self.folder)
 
-    def _fetch(self, on_progress: OnProgress) -> None:
+    def _fetch(self, on_progress: OnProgress, held: int) -> None:
         done = 0
         for batch in self.lock.batches():
             command = ["download", "--no-deps", "--require-hashes", "--dest", str(self._wheels)]
             watch = _FetchWatch(done, self.lock.download_bytes, on_progress)
             try:
-                self._pip(command, batch, watch)
+                self._pip(command, batch, watch, held)
             except _NoSuchReleaseError:
-                self._pip([*command, "--extra-index-url", TORCH_CPU_INDEX], batch, watch)
+                self._pip([*command, "--extra-index-url", TORCH_CPU_INDEX], batch, watch, held)
             done += sum(pin.wheel_bytes for pin in batch)
             on_progress(_fetching(done, self.lock.download_bytes, batch[0].name))
 
-    def _unpack(self, on_progress: OnProgress) -> None:
+    def _unpack(self, on_progress: OnProgress, held: int) -> None:
         total = len(self.lock.pins)
 
         def watch(_line: str) -> None:
@@ -239,19 +250,28 @@ class Engine:
             )
 
         command = ["install", "--no-deps", "--require-hashes", "--no-index"]
-        self._pip([*command, "--find-links", str(self._wheels)], self.lock.pins, watch)
+        self._pip([*command, "--find-links", str(self._wheels)], self.lock.pins, watch, held)
 
     def _pip(
-        self, command: Sequence[str], pins: Sequence[Pin], watch: Callable[[str], None]
+        self,
+        command: Sequence[str],
+        pins: Sequence[Pin],
+        watch: Callable[[str], None],
+        held: int,
     ) -> None:
-        """Run pip on some pins, give every line it prints to *watch*, and explain its failure."""
+        """
+        Run pip on some pins, give every line it prints to *watch*, and explain its failure.
+
+        pip inherits the lock that is *held*: if this process is killed, nobody
+        installs beside what is left of it.
+        """
         self._tmp.mkdir(parents=True, exist_ok=True)
         requirements = self._tmp / "requirements.txt"
         requirements.write_text("\n".join(pin.text for pin in pins) + "\n")
         argv = [sys.executable, "-m", "pip", "--python", str(self.python), *command]
         argv += ["--progress-bar", "raw", "--no-cache-dir", "--retries", "2"]
         argv += ["--requirement", str(requirements)]
-        output = _run(argv, env=self._pip_environment(), watch=watch)
+        output = _run(argv, env=self._pip_environment(), watch=watch, held=held)
         if output.exit_code:
             raise _explain(output.lines, self.folder)
 
@@ -293,7 +313,9 @@ def _fetching(done: int, total: int, name: str) -> Progress:
     return Progress(label=f"fetching {name}", done=min(done, total), total=total, unit="bytes")
 
 
-def _run(argv: Sequence[str], *, env: dict[str, str], watch: Callable[[str], None]) -> _Output:
+def _run(
+    argv: Sequence[str], *, env: dict[str, str], watch: Callable[[str], None], held: int
+) -> _Output:
     """
     Run a command to its end; it does not outlive an interrupt of the caller.
 
@@ -302,7 +324,7 @@ def _run(argv: Sequence[str], *, env: dict[str, str], watch: Callable[[str], Non
     """
     lines: list[str] = []
     with subprocess.Popen(
-        argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(held,)
     ) as process:
         try:
             assert process.stdout is not None

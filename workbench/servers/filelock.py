@@ -11,12 +11,16 @@ from pathlib import Path
 
 
 @contextmanager
-def only_one(path: Path, *, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+def only_one(path: Path, *, on_wait: Callable[[], None] | None = None) -> Iterator[int]:
     """
     Hold the lock file *path*; whoever comes second waits.
 
     Args:
         on_wait: Called once if there is somebody to wait for.
+
+    Yields:
+        The descriptor that holds it. A child process that inherits it holds
+        the lock as long as it lives.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
@@ -26,4 +30,4 @@ def only_one(path: Path, *, on_wait: Callable[[], None] | None = None) -> Iterat
             if on_wait:
                 on_wait()
             fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield handle.fileno()

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ class ProcessGroup:
         started_ticks: The leader's start in clock ticks since boot. Wall
             clocks jump under WSL when Windows sleeps; this does not.
 
-        boot_id: Names the boot of the kernel in which the ids mean something.
+        boot_id: Names the boot of the kernel, and the process-id namespace
+            (a container's), in which the ids mean something.
     """
 
     leader: int
@@ -84,6 +86,38 @@ class ProcessGroup:
                 pass  # it ended between the look and the signal, which is what is wanted
 
 
+class Child:
+    """
+    A process that was started here and may outlive whoever started it.
+
+    ``subprocess.Popen`` warns when it is forgotten while its process runs,
+    which is what a server is for.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self.pid = popen.pid
+        self._exit_code: int | None = None
+        popen.returncode = 0  # no word of it again: it is asked after by its id, below
+
+    def poll(self) -> int | None:
+        """Return its exit status, negative for a signal; ``None`` while it runs."""
+        return self._wait(os.WNOHANG)
+
+    def wait(self) -> None:
+        """Wait until it has ended, so that it does not stay a zombie."""
+        self._wait(0)
+
+    def _wait(self, options: int) -> int | None:
+        if self._exit_code is None:
+            try:
+                pid, status = os.waitpid(self.pid, options)
+            except ChildProcessError:  # somebody else has waited for it
+                return None
+            if pid:
+                self._exit_code = os.waitstatus_to_exitcode(status)
+        return self._exit_code
+
+
 @dataclass(frozen=True, slots=True)
 class _Stat:
     pid: int
@@ -117,7 +151,8 @@ def _rss_bytes(pid: int) -> int:
 
 
 def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
 
 
 def port_owner(port: int) -> str | None:

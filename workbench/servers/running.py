@@ -23,6 +23,7 @@ class Running:
     model_path: Path
     max_model_len: int
     log_path: Path
+    tmp: Path
     started_at: datetime
 
     @classmethod
@@ -32,14 +33,14 @@ class Running:
             values: dict[str, Any] = json.loads(path.read_text())
             values["group"] = ProcessGroup(**values["group"])
             values["started_at"] = datetime.fromisoformat(values["started_at"])
-            for name in ("model_path", "log_path"):
+            for name in ("model_path", "log_path", "tmp"):
                 values[name] = Path(values[name])
             return cls(**values)
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def write(self, path: Path) -> None:
         """Replace the file in one step, so that a reader never sees half of it."""
-        fresh = path.with_suffix(".new")
+        fresh = path.with_name(f".{path.name}.new")
         fresh.write_text(json.dumps(asdict(self), default=str, indent=2) + "\n")
         fresh.replace(path)

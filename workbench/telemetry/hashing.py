@@ -11,15 +11,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from ..errors import StoreError
 from ..records import ChatMessage
+from ..secretfile import read_or_make
 
 KEY_BYTES = 32
 # Names the digest (HMAC-SHA-256) and the canonical form, so that a later change
@@ -74,52 +73,13 @@ def load_or_make_key(path: Path) -> bytes:
         StoreError: The file can't be made or read, or holds no key.
     """
     try:
-        with suppress(FileNotFoundError):
-            return _read(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _make(path)
-        return _read(path)
+        key = read_or_make(path, lambda: secrets.token_bytes(KEY_BYTES))
     except OSError as error:
         raise StoreError(
             f"The telemetry key {path} cannot be used: {error.strerror or error}.",
             hint="Make the file and its folder readable and writable for you.",
             path=path,
         ) from error
-
-
-def _make(path: Path) -> None:
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        _write_new(scratch, secrets.token_bytes(KEY_BYTES))
-        _publish(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
-def _publish(scratch: Path, path: Path) -> None:
-    try:
-        # A link appears with its content or not at all and never replaces: whoever
-        # comes second reads the first one's key.
-        os.link(scratch, path)
-    except FileExistsError:
-        pass
-    except OSError:
-        # exFAT and some network drives have no hard links. Renaming replaces, so
-        # two kernels that both get here at once, there, hash with different keys.
-        if not path.exists():
-            scratch.rename(path)
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _read(path: Path) -> bytes:
-    key = path.read_bytes()
     if len(key) != KEY_BYTES:
         raise StoreError(
             f"The telemetry key {path} has {len(key)} bytes instead of {KEY_BYTES}.",

@@ -1,0 +1,23 @@
+"""
+Small questions about URLs. Pure.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+
+def is_loopback(url: str) -> bool:
+    """
+    Tell whether *url* names this machine by its loopback address.
+
+    Such a server is never reached by a proxy: a proxy would look for the
+    address on its own machine, and read the key on the way.
+    """
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def root_url(base_url: str) -> str:
+    """Return *base_url* without ``/v1``: ``/health`` and ``/metrics`` hang there."""
+    return base_url.removesuffix("/").removesuffix("/v1")
