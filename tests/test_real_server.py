@@ -28,6 +28,7 @@ from workbench.errors import (
 from workbench.records import SamplingParams, ServerState
 from workbench.servers import base
 from workbench.session import Session
+from workbench.urls import root_url
 
 pytestmark = pytest.mark.engine
 
@@ -49,7 +50,7 @@ WEATHER = {
 
 
 def running_requests(session: Session) -> float:
-    url = f"{base.root_url(session.server.base_url)}/metrics"
+    url = f"{root_url(session.server.base_url)}/metrics"
     with urllib.request.urlopen(url) as response:
         text = response.read().decode()
     return sum(
@@ -244,7 +245,7 @@ def test_a_cell_streams_its_answer_and_keeps_it(shell, capsys):
     answer = shell.user_ns["answer"]
     html = shell.display_formatter.format(answer)[0]["text/html"]
     assert "TTFT" in html
-    assert repr(answer).startswith("Generation('vLLM")
+    assert repr(answer).startswith(f"Generation({answer.text!r}")
     shown = capsys.readouterr().out
     assert "vLLM" in str(answer)
     assert "TTFT" in shown
@@ -329,6 +330,7 @@ def test_a_server_that_dies_mid_stream_leaves_the_text_and_no_process(project: P
 
         assert caught.value.partial.text
         assert session.status().state is ServerState.FAILED
+        assert base.ask(f"{session.server.base_url}/models").status == 0
         with pytest.raises(ServerUnreachableError):
             session.chat("Hello")
         assert session.down() is True

@@ -24,6 +24,7 @@ import gc
 gc.disable()
 
 import os  # noqa: E402  after the collector is off, as all of the imports
+import socket  # noqa: E402
 
 from vllm.entrypoints.launchers.api_server.entry import main  # noqa: E402
 from vllm.platforms.cpu import CpuPlatform  # noqa: E402
@@ -36,7 +37,37 @@ def _check_and_update_config(cls: type, vllm_config: object) -> None:
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "fork"
 
 
+def _give_up_the_port() -> None:
+    """
+    Let go of the API's socket in a forked child.
+
+    Otherwise a server whose first process was killed would still have
+    connections accepted, and nobody to answer them. The number is kept busy
+    with /dev/null: an object of the parent's still believes it to be its own,
+    and would close whatever got it next.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in map(int, os.listdir("/proc/self/fd")):  # noqa: PTH208  names are wanted
+        if _is_bound(descriptor):
+            os.dup2(nothing, descriptor)
+    os.close(nothing)
+
+
+def _is_bound(descriptor: int) -> bool:
+    """Tell whether it is a TCP socket with a port; the parent listens on it later only."""
+    try:
+        found = socket.socket(fileno=descriptor)
+    except OSError:  # not a socket
+        return False
+    try:
+        tcp = found.family in (socket.AF_INET, socket.AF_INET6) and found.type == socket.SOCK_STREAM
+        return tcp and found.getsockname()[1] != 0
+    finally:
+        found.detach()
+
+
 CpuPlatform.check_and_update_config = classmethod(_check_and_update_config)
+os.register_at_fork(after_in_child=_give_up_the_port)
 
 gc.collect()
 gc.freeze()  # what is there by now is shared with the fork, and never looked at again
