@@ -29,6 +29,7 @@ def save(path: Path) -> None:
         timeout=CELL_TIMEOUT_S,
         kernel_name="python3",
         store_widget_state=False,
+        coalesce_streams=True,  # a streamed answer is one output, however it was cut
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
     clean(notebook)
