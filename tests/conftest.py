@@ -12,7 +12,8 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from enum import IntEnum
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import pytest
 
 from workbench.errors import WorkbenchError
 from workbench.session import Session
+from workbench.terminal import PlainProgress
 
 PROJECT = Path(__file__).resolve().parent.parent
 SETTINGS = ("WORKBENCH_", "OPENAI_", "VLLM_CPU_KVCACHE_SPACE", "HF_TOKEN")
@@ -37,7 +39,8 @@ class Kind(IntEnum):
 class SharedServer:
     """The embedded vLLM of this run, in a state folder of its own, on a free port."""
 
-    def __init__(self) -> None:
+    def __init__(self, shown: Callable[[], AbstractContextManager[None]]) -> None:
+        self.shown = shown  # past pytest's capturing: the first time this takes minutes
         self.state_dir = Path(tempfile.mkdtemp(prefix="workbench-tests-"))
         self.session: Session | None = None
         self.failed: WorkbenchError | None = None
@@ -50,9 +53,10 @@ class SharedServer:
             session = Session(
                 model="pocket", port=0, state_dir=str(self.state_dir), boot_timeout_s=300
             )
-            print("\nstarting the embedded vLLM …", file=sys.__stderr__, flush=True)
             try:
-                session.up()
+                with self.shown():
+                    print("\n\nthe embedded vLLM:", file=sys.stderr)
+                    session.up(on_progress=PlainProgress())
             except WorkbenchError as exc:
                 self.failed = exc
                 raise
@@ -68,7 +72,9 @@ class SharedServer:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.shared_server = SharedServer()  # type: ignore[attr-defined]
+    capture = config.pluginmanager.getplugin("capturemanager")
+    shown = capture.global_and_fixture_disabled if capture else nullcontext
+    config.shared_server = SharedServer(shown)  # type: ignore[attr-defined]
     # What the reader has set for the workbench must not reach the tests; their
     # kernels find the shared server as a restarted kernel would.
     for name in [name for name in os.environ if name.startswith(SETTINGS)]:

@@ -51,7 +51,7 @@ class Terminal:
     def progress(self) -> Iterator[Callable[[Progress], None]]:
         """Draw a bar in a terminal; elsewhere write a line whenever something new begins."""
         if not sys.stderr.isatty():
-            yield _PlainProgress()
+            yield PlainProgress()
             return
         from rich.console import Console
         from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, TextColumn
@@ -93,13 +93,14 @@ class Terminal:
             click.echo(line)
 
 
-class _PlainProgress:
+class PlainProgress:
     """Progress for a log: one line for each new label."""
 
     def __init__(self) -> None:
         self._label: str | None = None
 
     def __call__(self, latest: Progress) -> None:
+        """Write a line if something new has begun."""
         if latest.label != self._label:
             self._label = latest.label
             before = "".join(f"{phase_line(phase)}, " for phase in latest.phases[-2:-1])
