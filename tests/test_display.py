@@ -31,6 +31,13 @@ def test_html_escapes_what_a_server_says():
     assert "&lt;script&gt;" in bundle["text/html"]
 
 
+def test_a_sentence_is_not_squeezed_into_a_table():
+    """A view of a title only is one line of text."""
+    html = View(title="The server is stopped.").html()
+
+    assert html == "<div>The server is stopped.</div>"
+
+
 def test_a_stopped_server_says_what_to_type():
     """The status of nothing is a status with a next step."""
     status = ServerStatus(

@@ -94,3 +94,36 @@ def test_every_setting_can_be_set_from_the_environment_and_is_explained(project:
 
     assert all(text for _, _, _, text in described)
     assert {"backend", "model", "port", "state_dir"} <= {name for name, *_ in described}
+
+
+def test_a_key_that_cannot_be_a_header_is_refused_without_being_shown(project: Path):
+    """A file read with its newline is fine; a control character inside is not, and stays secret."""
+    found = load(project, api_key="sk-secret\n")
+    assert found.api_key is not None
+    assert found.api_key.reveal() == "sk-secret"
+
+    with pytest.raises(ConfigError) as caught:
+        load(project, api_key="sk-sec\nret")
+
+    assert "sk-sec" not in str(caught.value)
+
+
+def test_a_key_for_openai_goes_to_no_other_server(project: Path):
+    """OPENAI_API_KEY belongs to OPENAI_BASE_URL."""
+    key = {"OPENAI_API_KEY": "sk-real"}
+
+    other = load(project, {**key, "WORKBENCH_BASE_URL": "http://gpu-box:8000/v1"})
+    openai = load(project, {**key, "OPENAI_BASE_URL": "http://gpu-box:8000/v1"})
+
+    assert other.api_key is None
+    assert openai.api_key is not None
+
+
+def test_python_arguments_are_checked_like_text(project: Path):
+    """A number out of range is refused wherever it comes from."""
+    with pytest.raises(ConfigError, match="port"):
+        load(project, port=70000)
+    with pytest.raises(ConfigError, match="password") as caught:
+        load(project, base_url="http://me:hidden@host/v1")
+
+    assert "hidden" not in str(caught.value)

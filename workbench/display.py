@@ -70,15 +70,17 @@ class View:
 
     def html(self) -> str:
         """Write it as an HTML table that takes its colours from JupyterLab's theme."""
-        parts = [f"<table style='{STYLE}'>"]
+        parts = []
         if self.title:
-            parts.append(f"<caption style='text-align:left'>{escape(self.title)}</caption>")
-        if self.columns:
-            parts.append(self._html_row(self.columns, "th"))
-        parts += [self._html_row(row, "td") for row in self.rows]
-        parts.append("</table>")
+            parts.append(f"<div>{escape(self.title)}</div>")
+        if self.rows or self.columns:
+            head = self._html_row(self.columns, "th") if self.columns else ""
+            body = "".join(self._html_row(row, "td") for row in self.rows)
+            parts.append(f"<table style='{STYLE}'>{head}{body}</table>")
         if self.note:
-            parts.append(f"<div style='opacity:.75'>{escape(self.note)}</div>")
+            # A note may have lines of its own, such as a failed cell's.
+            style = "opacity:.75;white-space:pre-wrap"
+            parts.append(f"<div style='{style}'>{escape(self.note)}</div>")
         return "".join(parts)
 
     def _html_row(self, cells: Sequence[str], tag: str) -> str:

@@ -271,7 +271,8 @@ def _parsed(key: str, text: str, parse: Callable[[str], Any], source: str) -> An
     try:
         return parse(text)
     except ValueError as exc:
-        shown = "what it is" if parse is _secret else repr(text)
+        secret = parse is _secret or (parse is _base_url and "@" in text)
+        shown = "what it is" if secret else repr(text)
         raise ConfigError(
             f"{key} cannot be {shown} (from {source}): {exc}.",
             hint="`workbench status --settings` lists every setting and where it comes from.",

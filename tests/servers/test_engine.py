@@ -182,6 +182,30 @@ def test_a_killed_install_goes_on_where_it_was(tmp_path: Path, index: Index):
 
 
 @pytest.mark.usefixtures("lock")
+def test_nobody_installs_beside_a_pip_that_outlived_its_parent(tmp_path: Path, index: Index):
+    """Only the installer is killed: its pip still holds the lock, and the next one waits for it."""
+    index.stalled.add("beta-1.0-py3-none-any.whl")
+    doomed = subprocess.Popen(
+        [sys.executable, "-c", INSTALLER, str(tmp_path)], start_new_session=True
+    )
+    assert eventually(lambda: "beta-1.0-py3-none-any.whl" in index.fetched, within_s=30)
+    doomed.kill()
+    doomed.wait()
+
+    labels: list[str] = []
+    engine = Engine(tmp_path / "engine")
+    second = threading.Thread(target=engine.install, args=(lambda p: labels.append(p.label),))
+    second.start()
+    assert eventually(lambda: labels)
+    assert labels == ["another process installs it"]
+    index.stalled.clear()
+    os.killpg(doomed.pid, signal.SIGKILL)  # pip, at last
+    second.join(timeout=60)
+
+    assert engine.is_installed()
+
+
+@pytest.mark.usefixtures("lock")
 def test_without_a_network_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """One sentence, and the next step; nothing counts as installed."""
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")

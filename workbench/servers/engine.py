@@ -20,11 +20,9 @@ import json
 import os
 import platform
 import re
-import select
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +31,7 @@ from ..errors import BackendUnavailableError, EngineInstallError
 from ..records import Progress
 from ..units import size
 from .filelock import only_one
+from .pip_child import NoSuchReleaseError, explain, run
 
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """Where torch's ``+cpu`` builds are published; asked only if pip, as configured, has none."""
@@ -42,9 +41,6 @@ LARGE_WHEEL_BYTES = 20_000_000
 
 INSTALLED_BYTES = 1_800_000_000
 """What the lock's packages occupy when unpacked, on x86_64 with Python 3.11."""
-
-SILENCE_S = 0.3
-"""How often to look for ourselves while pip says nothing."""
 
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 """The Pythons that the lock has hashes for."""
@@ -233,7 +229,7 @@ class Engine:
             watch = _FetchWatch(done, self.lock.download_bytes, on_progress)
             try:
                 self._pip(command, batch, watch, held)
-            except _NoSuchReleaseError:
+            except NoSuchReleaseError:
                 self._pip([*command, "--extra-index-url", TORCH_CPU_INDEX], batch, watch, held)
             done += sum(pin.wheel_bytes for pin in batch)
             on_progress(_fetching(done, self.lock.download_bytes, batch[0].name))
@@ -271,24 +267,14 @@ class Engine:
         argv = [sys.executable, "-m", "pip", "--python", str(self.python), *command]
         argv += ["--progress-bar", "raw", "--no-cache-dir", "--retries", "2"]
         argv += ["--requirement", str(requirements)]
-        output = _run(argv, env=self._pip_environment(), watch=watch, held=held)
+        output = run(argv, env=self._pip_environment(), watch=watch, held=held)
         if output.exit_code:
-            raise _explain(output.lines, self.folder)
+            raise explain(output.lines, self.folder)
 
     def _pip_environment(self) -> dict[str, str]:
         # The user's own pip settings (mirror, proxy, certificate) stay.
         extra = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
         return {**os.environ, **extra, "TMPDIR": str(self._tmp), "PYTHONUNBUFFERED": "1"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Output:
-    exit_code: int
-    lines: list[str]
-
-
-class _NoSuchReleaseError(EngineInstallError):
-    """Pip, as configured, knows no such release for this machine."""
 
 
 class _FetchWatch:
@@ -311,84 +297,6 @@ class _FetchWatch:
 
 def _fetching(done: int, total: int, name: str) -> Progress:
     return Progress(label=f"fetching {name}", done=min(done, total), total=total, unit="bytes")
-
-
-def _run(
-    argv: Sequence[str], *, env: dict[str, str], watch: Callable[[str], None], held: int
-) -> _Output:
-    """
-    Run a command to its end; it does not outlive an interrupt of the caller.
-
-    *watch* gets every line, and an empty one whenever nothing came for a
-    while, so that it can look for itself.
-    """
-    lines: list[str] = []
-    with subprocess.Popen(
-        argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(held,)
-    ) as process:
-        try:
-            assert process.stdout is not None
-            for line in _lines_or_silence(process.stdout.fileno()):
-                if line:
-                    lines.append(line)
-                watch(line)
-        except BaseException:
-            process.terminate()
-            raise
-    return _Output(process.returncode, lines)
-
-
-def _lines_or_silence(descriptor: int) -> Iterator[str]:
-    rest = b""
-    while True:
-        readable, _, _ = select.select([descriptor], [], [], SILENCE_S)
-        if not readable:
-            yield ""
-            continue
-        got = os.read(descriptor, 65536)
-        *whole, rest = (rest + got).split(b"\n")
-        yield from (line.decode(errors="replace").rstrip() for line in whole)
-        if not got:
-            return
-
-
-_CAUSES = (
-    (
-        r"No space left on device|Disk quota exceeded",
-        "the disk is full",
-        "Make room, or put the engine elsewhere: WORKBENCH_ENGINE_DIR=/path.",
-    ),
-    (
-        r"DO NOT MATCH THE HASHES|Hashes are required",
-        "a package is not the one that was pinned (its hash differs)",
-        "A mirror or proxy may have changed it; try another index, or report it.",
-    ),
-    (
-        r"name resolution|NewConnectionError|Network is unreachable|ProxyError|ConnectTimeout"
-        r"|Read timed out|Connection refused|SSLError|Max retries exceeded",
-        "the package index cannot be reached",
-        "Check the network and pip's settings (`pip config list`), then type the same again: "
-        "what was fetched is kept.",
-    ),
-)
-
-
-def _explain(lines: Sequence[str], folder: Path) -> EngineInstallError:
-    """Turn pip's last words into an error; the first cause that its output names wins."""
-    text = "\n".join(lines)
-    facts = {"server": "embedded", "state": "stopped", "log_tail": tuple(lines[-20:])}
-    for pattern, cause, hint in _CAUSES:
-        if re.search(pattern, text):
-            return EngineInstallError(
-                f"The engine could not be installed into {folder}: {cause}.", hint=hint, **facts
-            )
-    last = next((line for line in reversed(lines) if "ERROR" in line), lines[-1] if lines else "")
-    kind = _NoSuchReleaseError if "No matching distribution" in text else EngineInstallError
-    return kind(
-        f"The engine could not be installed into {folder}. pip's last word: {last.strip()}",
-        hint="Type the same again; what was fetched is kept.",
-        **facts,
-    )
 
 
 def _check_machine() -> None:
