@@ -61,6 +61,7 @@ class Index:
         self.root = root
         self.fetched: list[str] = []
         self.stalled: set[str] = set()
+        self.over = threading.Event()
         index = self
 
         class Handler(SimpleHTTPRequestHandler):
@@ -69,7 +70,8 @@ class Index:
                 if name.endswith(".whl"):
                     index.fetched.append(name)
                     if name in index.stalled:
-                        threading.Event().wait(60)
+                        index.over.wait(60)
+                        return  # whoever asked is dead
                 super().do_GET()
 
             def log_message(self, *_args: object) -> None:
@@ -101,6 +103,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(engine_module, "LARGE_WHEEL_BYTES", 0)  # each wheel is fetched alone
     monkeypatch.setattr(engine_module, "INSTALLED_BYTES", 0)
     yield index
+    index.over.set()
     index.server.shutdown()
     index.server.server_close()
 
