@@ -94,7 +94,7 @@ def test_a_phase_that_takes_longer_than_usual_does_not_make_the_eta_negative():
         ("port-in-use", "Address already in use", "--port"),
         ("truncated-weights", "SafetensorError", "damaged"),
         ("beyond-derived-length", "User-specified max_model_len (1000000)", "--max-model-len"),
-        ("no-config", "ValidationError: 1 validation error", "workbench logs"),
+        ("no-config", "Invalid repository ID", "workbench logs"),
         ("bad-flag", "error: unrecognized arguments", "workbench logs"),
     ],
 )

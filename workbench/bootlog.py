@@ -194,7 +194,9 @@ def diagnose(lines: Sequence[str]) -> Diagnosis | None:
         for line in bare:
             if pattern.search(line):
                 return Diagnosis(line, hint)
-    for line in bare:
+    for line, after in zip(bare, [*bare[1:], ""], strict=True):
         if _EXCEPTION.match(line) and not _ECHO.search(line):
-            return Diagnosis(line, "The whole log: workbench logs")
+            # pydantic says only how many errors there are, and what they are below.
+            said = f"{line}: {after}" if "validation error" in line else line
+            return Diagnosis(said, "The whole log: workbench logs")
     return None
