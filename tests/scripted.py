@@ -12,7 +12,6 @@ import json
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -264,12 +263,3 @@ def _quietly() -> Iterator[None]:
         yield
     except OSError:
         return
-
-
-def eventually(is_true: Callable[[], object], *, deadline_s: float = DEADLINE_S) -> None:
-    """Wait until *is_true*, or fail after *deadline_s*."""
-    end = time.monotonic() + deadline_s
-    while not is_true():
-        if time.monotonic() > end:
-            raise AssertionError(f"still not true after {deadline_s:g} s")
-        time.sleep(0.002)

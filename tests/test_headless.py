@@ -121,6 +121,8 @@ def test_a_magic_among_the_parameters_is_no_obstacle(tmp_path: Path):
     path = notebook(tmp_path, "00_n.ipynb", "n", parameters="%pylab --no-import-all\nn = 1")
 
     headless.Batch(notebooks=(path,), out=tmp_path / "out", parameters={}).check()
+    with pytest.raises(ConfigError, match="No notebook has a parameter 'n'"):
+        headless.Batch(notebooks=(path,), out=tmp_path / "out", parameters={"n": 2}).check()
 
 
 def test_no_numbered_notebooks_is_said(tmp_path: Path):

@@ -9,6 +9,7 @@ import traceback
 
 import pytest
 
+from tests.helpers import eventually
 from tests.scripted import (
     HELLO,
     Answer,
@@ -16,7 +17,6 @@ from tests.scripted import (
     ScriptedServer,
     completion,
     event,
-    eventually,
     model_list,
     reply,
     stream,
@@ -348,7 +348,7 @@ def test_a_time_out_frees_the_slot(server: ScriptedServer) -> None:
     ):
         client.chat("hi")
 
-    eventually(lambda: server.hung_up)
+    assert eventually(lambda: server.hung_up)
     assert caught.value.phase == "first_token"
     assert isinstance(caught.value, TimeoutError)
 

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.helpers import eventually
 from tests.scripted import (
     DONE,
     STOP,
@@ -23,7 +24,6 @@ from tests.scripted import (
     Do,
     ScriptedServer,
     completion,
-    eventually,
     stream,
     text,
 )
@@ -37,7 +37,7 @@ def ctrl_c_when(is_true: Callable[[], object]) -> threading.Thread:
     """Send this process what Ctrl-C sends, as soon as *is_true*."""
 
     def press() -> None:
-        eventually(is_true)
+        assert eventually(is_true)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=press)
@@ -59,7 +59,7 @@ def test_ctrl_c_while_waiting_for_a_piece_frees_the_slot(
             pass
     thread.join()
 
-    eventually(lambda: server.hung_up == 1)
+    assert eventually(lambda: server.hung_up == 1)
     assert kept.generation.text == "Hel"
 
 
@@ -77,7 +77,7 @@ def test_ctrl_c_between_pieces_frees_the_slot(client: Client, server: ScriptedSe
     with pytest.raises(KeyboardInterrupt):
         read()
 
-    eventually(lambda: server.hung_up == 1)
+    assert eventually(lambda: server.hung_up == 1)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_ctrl_c_while_waiting_for_the_whole_frees_the_slot(
         ask(client)
     thread.join()
 
-    eventually(lambda: server.hung_up == 1)
+    assert eventually(lambda: server.hung_up == 1)
     assert len(outcomes) == 1
 
 
@@ -212,7 +212,7 @@ def test_leaving_an_awaited_stream_frees_the_slot(
 
     asyncio.run(scene())
 
-    eventually(lambda: server.hung_up == 1)
+    assert eventually(lambda: server.hung_up == 1)
     assert len(outcomes) == 1
 
 
@@ -233,7 +233,7 @@ def test_cancelling_achat_frees_the_slot(
 
     asyncio.run(scene())
 
-    eventually(lambda: server.hung_up == 1)
+    assert eventually(lambda: server.hung_up == 1)
     assert len(outcomes) == 1
 
 
@@ -251,7 +251,7 @@ def test_a_forgotten_client_takes_its_thread_with_it(server: ScriptedServer) -> 
     del client
     gc.collect()
 
-    eventually(lambda: not thread.is_alive())
+    assert eventually(lambda: not thread.is_alive())
 
 
 def test_a_client_outlives_its_name_while_it_streams(server: ScriptedServer) -> None:

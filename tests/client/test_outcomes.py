@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.scripted import Answer, Do, ScriptedServer, completion, eventually, reply, stream, text
+from tests.helpers import eventually
+from tests.scripted import Answer, Do, ScriptedServer, completion, reply, stream, text
 from workbench import errors
 from workbench.client import Client, Timeouts
 from workbench.records import Failure, Generation, Outcome
@@ -188,6 +189,6 @@ def test_a_callback_that_asks_the_same_client_is_told_off(server: ScriptedServer
     server.answer(completion())
     with Client(server.base_url, model="pocket", on_outcome=ask_again) as client:
         client.chat("hi")
-        eventually(lambda: said)
+        assert eventually(lambda: said)
 
     assert "achat" in said[0]

@@ -13,6 +13,7 @@ from time import perf_counter
 
 import pytest
 
+from tests.helpers import eventually
 from tests.scripted import (
     DONE,
     HELLO,
@@ -23,7 +24,6 @@ from tests.scripted import (
     ScriptedServer,
     chunk,
     event,
-    eventually,
     stream,
     text,
     usage,
@@ -82,7 +82,7 @@ def test_an_empty_role_chunk_starts_no_clock(client: Client, server: ScriptedSer
     gate = threading.Event()
     server.answer(stream(ROLE, chunk({"content": ""}), gate, text("a"), STOP, DONE))
     answer = client.stream("hi")
-    eventually(lambda: answer.generation.request_id)
+    assert eventually(lambda: answer.generation.request_id)
     role_seen_s = perf_counter()
     gate.set()
     timings = answer.read().timings
@@ -100,7 +100,7 @@ def test_a_slow_reader_is_no_slow_server(client: Client, server: ScriptedServer)
     pieces = iter(answer := client.stream("hi"))
     first = next(pieces)
     gate.set()
-    eventually(lambda: answer.generation.finish_reason)
+    assert eventually(lambda: answer.generation.finish_reason)
     looked_s = perf_counter()
     rest = list(pieces)
 
@@ -328,7 +328,7 @@ def test_a_stall_is_told_by_its_phase(server: ScriptedServer, answer: Answer, ph
     assert caught.value.phase == phase
     assert f"{PATIENCE_S:g} s" in caught.value.message
     assert asked.generation.text == ("Hel" if phase == "stream" else "")
-    eventually(lambda: server.hung_up == 1)
+    assert eventually(lambda: server.hung_up == 1)
 
 
 def test_a_stall_after_the_reason_loses_nothing(server: ScriptedServer) -> None:
@@ -351,7 +351,7 @@ def test_every_token_winds_the_clock_again(server: ScriptedServer) -> None:
     with hurried(server, stream_s=0.55) as client:
         answer = client.stream("hi")
         for count, gate in enumerate(gates, start=1):
-            eventually(partial(has_waited, answer, num_chunks=count, gap_s=0.2))
+            assert eventually(partial(has_waited, answer, num_chunks=count, gap_s=0.2))
             gate.set()
         timings = answer.read().timings
 
@@ -414,7 +414,7 @@ def test_leaving_early_frees_the_slot(
     server.answer(stream(text("Hel"), Do.STALL))
     leave(client)
 
-    eventually(lambda: server.hung_up == 1)
+    assert eventually(lambda: server.hung_up == 1)
 
 
 def test_leaving_before_anything_came_is_fine(client: Client, server: ScriptedServer) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -83,21 +82,6 @@ def path(tmp_path: Path) -> Path:
 def telemetry(path: Path) -> Iterator[Telemetry]:
     with Telemetry(path, session="tests", user="ada") as opened:
         yield opened
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], bool]], bool]:
-    """Ask again until it is true, for at most ten seconds."""
-
-    def wait(holds: Callable[[], bool]) -> bool:
-        deadline_s = time.monotonic() + 10
-        while not holds():
-            if time.monotonic() > deadline_s:
-                return False
-            time.sleep(0.005)
-        return True
-
-    return wait
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers import eventually
 from workbench.errors import RequestRejectedError, StoreError
 from workbench.records import ChatMessage, Failure, Generation
 from workbench.telemetry import Store, Telemetry
@@ -20,7 +21,6 @@ from workbench.telemetry import writer as writer_module
 from workbench.telemetry.hashing import Hasher
 
 MakeGeneration = Callable[..., Generation]
-Eventually = Callable[[Callable[[], bool]], bool]
 RunKernels = Callable[..., list[str]]
 
 
@@ -45,7 +45,7 @@ def test_what_is_emitted_can_be_read_at_once(
 
 
 def test_rows_reach_the_file_unasked(
-    telemetry: Telemetry, path: Path, make_generation: MakeGeneration, eventually: Eventually
+    telemetry: Telemetry, path: Path, make_generation: MakeGeneration
 ) -> None:
     """
     The writer writes without a flush.
@@ -221,7 +221,6 @@ def test_a_locked_database_is_tried_again_unasked(
     path: Path,
     make_generation: MakeGeneration,
     monkeypatch: pytest.MonkeyPatch,
-    eventually: Eventually,
 ) -> None:
     """
     After a failure the writer comes back by itself.
@@ -310,7 +309,7 @@ def test_the_state_folder_can_be_deleted_any_time(
 
 
 def test_a_recorded_outcome_does_not_stay_in_memory(
-    telemetry: Telemetry, make_failure: Callable[..., Failure], eventually: Eventually
+    telemetry: Telemetry, make_failure: Callable[..., Failure]
 ) -> None:
     """
     Once written, the writer holds neither error nor prompt, although it waits for more.
@@ -328,9 +327,7 @@ def test_a_recorded_outcome_does_not_stay_in_memory(
     assert eventually(lambda: gone() is None)
 
 
-def test_a_forgotten_telemetry_ends_its_thread(
-    path: Path, make_generation: MakeGeneration, eventually: Eventually
-) -> None:
+def test_a_forgotten_telemetry_ends_its_thread(path: Path, make_generation: MakeGeneration) -> None:
     """
     Without a close, the last reference takes the thread with it, after the rows are written.
     """
