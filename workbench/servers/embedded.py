@@ -67,8 +67,7 @@ class EmbeddedServer:
     @property
     def base_url(self) -> str:
         """Where the running server is, or the next one will be."""
-        running = self.running()
-        return f"http://{HOST}:{running.port if running else self.port}/v1"
+        return self._url(self.running())
 
     @property
     def api_key(self) -> str:
@@ -100,16 +99,17 @@ class EmbeddedServer:
     def status(self) -> ServerStatus:
         """Look at the processes first and ask over HTTP only when there are some."""
         running = self.running()
+        url = self._url(running)
         pids = running.group.members() if running else ()
         if not running or not pids:
             return ServerStatus(
                 backend=self.backend,
                 state=ServerState.FAILED if running else ServerState.STOPPED,
-                base_url=self.base_url,
+                base_url=url,
                 log_path=running.log_path if running else None,
                 detail="it ended without being asked to" if running else None,
             )
-        root = root_url(self.base_url)
+        root = root_url(url)
         leads = running.group.leader in pids
         healthy = leads and base.ask(f"{root}/health").status == 200
         key = self.api_key
@@ -117,7 +117,7 @@ class EmbeddedServer:
         return ServerStatus(
             backend=self.backend,
             state=_state(ready=bool(models), leads=leads),
-            base_url=self.base_url,
+            base_url=url,
             healthy=healthy,
             models=models,
             version=base.version(root, key) if healthy else None,
@@ -188,6 +188,9 @@ class EmbeddedServer:
                 state=ServerState.STOPPED,
             )
         yield from logfile.lines(path, alive=self._alive if follow else lambda: False)
+
+    def _url(self, running: Running | None) -> str:
+        return f"http://{HOST}:{running.port if running else self.port}/v1"
 
     @property
     def _state_file(self) -> Path:
