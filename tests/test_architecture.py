@@ -19,9 +19,10 @@ PACKAGE = PROJECT / "workbench"
 # From the bottom up. CONTRIBUTING.md draws it.
 LEVELS = (
     {"errors", "records"},
-    {"metrics", "units", "urls", "settings", "secretfile", "display", "bootlog"},
+    {"metrics", "units", "urls", "settings", "secretfile", "display"}
+    | {"bootlog", "failures", "fingerprints"},
     {"client", "servers", "telemetry", "catalogue"},
-    {"boot", "session", "headless"},
+    {"boot", "session", "headless", "doctor"},
     {"views", "verbs", "terminal", "cells", "magics", "__main__"},
 )
 
@@ -37,6 +38,8 @@ HOMES = {
     "nbformat": {"headless.py"},
     "psutil": {"servers/processes.py"},
     "dotenv": {"settings.py"},
+    "yaml": {"doctor/compose_file.py"},
+    "docker": {"servers/containers.py"},
     "rich": {"terminal.py"},
     "IPython": {"magics.py", "cells.py", "__init__.py"},
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.bootlog import BootReader, diagnose, eta_s
+from workbench.bootlog import BootReader, Figures, eta_s
 from workbench.records import BootPhase
 
 BOOTS = Path(__file__).parent / "data" / "boots"
@@ -86,43 +86,103 @@ def test_a_phase_that_takes_longer_than_usual_does_not_make_the_eta_negative():
     assert eta_s(BootReader().phases(), now_s=15.0, earlier=earlier) == pytest.approx(2.0)
 
 
+def read(name: str) -> BootReader:
+    """Feed a whole log, a second a line."""
+    reader = BootReader()
+    for second, line in enumerate(log(name)):
+        reader.feed(line, at_s=float(second))
+    return reader
+
+
+GPU_PHASES = [
+    *("import vLLM", "start engine", "start worker", "load weights", "profile", "compile"),
+    *("measure memory", "warm up", "capture graphs", "open API", "first token"),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "line", "hint"),
+    ("name", "figures"),
     [
-        ("kv-cache-too-small", "2.86 GiB KV cache is needed", "--max-model-len"),
-        ("kv-cache-beyond-memory", "requested memory for kv (64.0 GiB)", "WORKBENCH_KV_CACHE_GIB"),
-        ("port-in-use", "Address already in use", "--port"),
-        ("truncated-weights", "SafetensorError", "damaged"),
-        ("beyond-derived-length", "User-specified max_model_len (1000000)", "--max-model-len"),
-        ("no-config", "Invalid repository ID", "workbench logs"),
-        ("bad-flag", "error: unrecognized arguments", "workbench logs"),
+        (
+            "healthy-gpu-0.9.2",
+            Figures(
+                model_load_gib=14.9889,
+                model_load_s=5.512345,
+                kv_cache_gib=3.92,
+                kv_cache_tokens=32112,
+                max_model_len=8192,
+                max_concurrency=3.92,
+                compile_s=31.27,
+                graphs_gib=0.52,
+            ),
+        ),
+        (
+            "healthy-gpu-0.28",
+            Figures(
+                model_load_gib=14.99,
+                model_load_s=5.512345,
+                kv_cache_gib=3.9,
+                kv_cache_tokens=31948,
+                max_model_len=8192,
+                max_concurrency=3.9,
+                compile_s=29.8,
+                graphs_gib=0.41,
+            ),
+        ),
+        (
+            "healthy-gpu-0.33",
+            Figures(
+                model_load_gib=14.99,
+                model_load_s=5.512345,
+                kv_cache_gib=3.9,
+                kv_cache_tokens=31948,
+                max_model_len=8192,
+                max_concurrency=3.9,
+                compile_s=29.8,
+                graphs_gib=0.41,
+            ),
+        ),
     ],
 )
-def test_a_failed_boot_is_explained_by_its_decisive_line(name: str, line: str, hint: str):
-    """Not the parent's echo, "Engine core initialization failed", but the reason above it."""
-    found = diagnose(log(name))
+def test_a_boot_on_a_gpu_is_read_in_every_versions_wording(name: str, figures: Figures):
+    """0.9.2 has the cache on two lines and the memory without a word; 0.28 joins them."""
+    reader = read(name)
 
-    assert found is not None
-    assert line in found.line
-    assert hint in found.hint
-    assert not found.line.startswith("(")
+    assert [phase.name for phase in reader.phases()] == GPU_PHASES
+    assert reader.figures() == figures
 
 
-def test_the_text_of_0_9_2_is_known_as_well():
-    """It says "the models's max seq len", with an unbalanced bracket (vLLM 0.9.2 to 0.19)."""
-    line = (
-        "ValueError: To serve at least one request with the models's max seq len (131072), "
-        "(16.00 GiB KV cache is needed, which is larger than the available KV cache memory "
-        "(4.92 GiB). Based on the available memory, the estimated maximum model length is 40304."
+def test_the_cpus_boot_has_its_figures_too():
+    """vLLM 0.32 on the CPU, as it was written here."""
+    figures = read("healthy").figures()
+
+    assert figures.kv_cache_tokens
+    assert figures.max_model_len
+    assert figures.graphs_gib is None
+
+
+def test_a_download_is_a_phase_of_its_own_once_it_is_over():
+    """vLLM says how long it took, and then loads."""
+    reader = BootReader()
+    reader.feed("INFO Starting to load model Qwen/Qwen3-8B...", at_s=10.0)
+    assert reader.phases()[-1].name == "load weights"
+    reader.feed("INFO Time spent downloading weights for Qwen/Qwen3-8B: 123.4 s", at_s=134.0)
+
+    assert reader.phases() == (
+        phase("import vLLM", 0.0, 10.0),
+        phase("download", 10.0, 134.0),
+        phase("load weights", 134.0, None),
     )
 
-    found = diagnose(["INFO starting", line, "RuntimeError: Engine core initialization failed."])
 
-    assert found is not None
-    assert found.line == line
-    assert "--max-model-len" in found.hint
-
-
-def test_a_log_without_an_error_is_not_explained():
-    """A process that was killed from outside wrote nothing: unknown is unknown."""
-    assert diagnose(["INFO everything is fine"]) is None
+def test_a_bar_says_how_much_of_a_phase_is_done():
+    """vLLM's bars for the shards and for the graphs; a new phase begins without."""
+    reader = BootReader()
+    reader.feed("INFO Starting to load model x...", at_s=1.0)
+    assert reader.fraction is None
+    reader.feed("Loading safetensors checkpoint shards:  50% Completed | 2/4 [00:01<00:01]", at_s=2)
+    assert reader.fraction == 0.5
+    reader.feed("INFO Loading weights took 3.04 seconds", at_s=3.0)
+    assert reader.fraction is None
+    reader.feed("Capturing CUDA graphs (decode, FULL):  30%|███       | 10/35", at_s=4.0)
+    assert (reader.phases()[-1].name, reader.fraction) == ("capture graphs", 0.3)

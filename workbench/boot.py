@@ -13,13 +13,19 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .bootlog import FIRST_TOKEN, BootReader, diagnose, eta_s
-from .errors import ServerError, ServerStartError, ServerTimeoutError
-from .records import BootPhase, Progress, ServerState, ServerStatus
+from .bootlog import FIRST_TOKEN, LOAD, BootReader, eta_s
+from .errors import (
+    BootInterruptedError,
+    ServerError,
+    ServerStartError,
+    ServerTimeoutError,
+)
+from .failures import diagnose
+from .records import BootPhase, Diagnosis, Progress, ServerState, ServerStatus
 from .servers.base import Server, decode_one
 
 logger = logging.getLogger(__name__)
@@ -108,6 +114,9 @@ def boot(
         ServerStartError: It ended before it was ready.
 
         ServerTimeoutError: It was not ready in time.
+
+        BootInterruptedError: The wait was interrupted, and the boot goes on:
+            a container is Docker's, not ours.
     """
     before_s = time.monotonic()
     started = server.start()
@@ -116,10 +125,15 @@ def boot(
     try:
         reader = _watch(server, before_s, history, on_progress, timeout_s)
         status = _decoding(server, model)
-    except BaseException:
-        # Also on an interrupt: who gives up a start does not want it to go on.
+    except KeyboardInterrupt as exc:
+        if server.outlasts_waiting:
+            raise _no_longer_waited_for(server) from exc
         if started:
-            server.stop()
+            server.give_up()
+        raise
+    except BaseException:
+        if started:
+            server.give_up()
         raise
     if started:
         history.add(reader.phases(ended_s=time.monotonic() - before_s))
@@ -143,7 +157,7 @@ def _watch(
             reader.feed(line, at_s=now_s)
         phases = reader.phases()
         if not line or phases[-1].name == FIRST_TOKEN:
-            on_progress(_progress(phases, now_s, earlier))
+            on_progress(_progress(server, reader, now_s, earlier))
             if now_s - asked_s >= STATUS_INTERVAL_S or phases[-1].name == FIRST_TOKEN:
                 asked_s = now_s
                 if server.status().state is ServerState.READY:
@@ -171,11 +185,15 @@ def _decoding(server: Server, model: str | None) -> ServerStatus:
 
 
 def _progress(
-    phases: tuple[BootPhase, ...], now_s: float, earlier: list[tuple[BootPhase, ...]]
+    server: Server, reader: BootReader, now_s: float, earlier: list[tuple[BootPhase, ...]]
 ) -> Progress:
+    phases = reader.phases()
+    if phases[-1].name == LOAD and (fetched := server.downloaded()) and _is_coming(fetched):
+        return _download(fetched, phases, now_s)
     left_s = eta_s(phases, now_s=now_s, earlier=earlier)
+    share = "" if reader.fraction is None else f", {reader.fraction:.0%}"
     return Progress(
-        label=phases[-1].name,
+        label=f"{phases[-1].name}{share}",
         done=now_s,
         total=None if left_s is None else now_s + left_s,
         unit="s",
@@ -184,27 +202,60 @@ def _progress(
     )
 
 
+def _is_coming(fetched: Progress) -> bool:
+    """Tell a download that goes on from one that is over; the log tells them apart afterwards."""
+    return fetched.total is None or fetched.done < fetched.total
+
+
+def _download(fetched: Progress, phases: tuple[BootPhase, ...], now_s: float) -> Progress:
+    """Add when it will be there, at the rate it has had; what lay there before flatters it."""
+    waited_s = now_s - phases[-1].began_s
+    left = None if fetched.total is None else max(0.0, fetched.total - fetched.done)
+    eta = left * waited_s / fetched.done if left is not None and fetched.done else None
+    return replace(fetched, eta_s=eta, phases=phases)
+
+
 def _ended(server: Server, lines: list[str]) -> ServerStartError:
-    found = diagnose(lines)
-    code = server.exit_code()
+    death = server.death()
+    code = death.exit_code if death else None
+    found = diagnose(lines, exit_code=code, oom_killed=death is not None and death.oom_killed)
     how = f" (exit status {code})" if code is not None else ""
-    why = f'\nThe decisive line of its log: "{found.line}"' if found else ""
     return ServerStartError(
-        f"The {server.backend} server ended before it was ready{how}.{why}",
-        hint=found.hint if found else "The whole log: workbench logs",
+        f"The {server.backend} server ended before it was ready{how}.{_why(found)}",
+        hint=found.fix if found else "The whole log: workbench logs",
         **_facts(server, ServerState.FAILED, lines),
         exit_code=code,
+        diagnosis=found,
     )
 
 
 def _timed_out(server: Server, waited_s: float, lines: list[str]) -> ServerError:
+    found = diagnose(lines)
     last = lines[-1] if lines else "nothing"
+    why = _why(found) if found else f'\nThe last line of its log: "{last}"'
+    again = "Give it longer with WORKBENCH_BOOT_TIMEOUT_S, or read: workbench logs"
     return ServerTimeoutError(
-        f"The {server.backend} server was not ready after {waited_s:.0f} s. "
-        f'The last line of its log: "{last}"',
-        hint="Give it longer with WORKBENCH_BOOT_TIMEOUT_S, or read: workbench logs",
+        f"The {server.backend} server was not ready after {waited_s:.0f} s.{why}",
+        hint=found.fix if found else again,
         **_facts(server, ServerState.STARTING, lines),
         waited_s=waited_s,
+        diagnosis=found,
+    )
+
+
+def _why(found: Diagnosis | None) -> str:
+    if found is None:
+        return ""
+    evidence = f'\nThe decisive line of its log: "{found.line}"' if found.line else ""
+    return f"\n{found.cause}{evidence}"
+
+
+def _no_longer_waited_for(server: Server) -> BootInterruptedError:
+    return BootInterruptedError(
+        f"No longer waited for; the {server.backend} server goes on starting.",
+        hint="See how far it is: workbench status · wait again: workbench up · "
+        "end it: workbench down",
+        **_facts(server, ServerState.STARTING, []),
     )
 
 

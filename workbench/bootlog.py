@@ -1,10 +1,10 @@
 """
-What a vLLM's log says while it boots: how far it is, and why it stopped. Pure.
+What a vLLM's log says while it boots: how far it is, and how much of what it has. Pure.
 
 The lines are vLLM's own, read in its sources and logs of 0.9.2 to 0.33; where
-a text changed between versions the pattern takes both. Everything that
-depends on their wording is in this file, and ``tests/data/boots`` has the
-logs that hold it to its word.
+a text changed between versions the pattern takes both. What depends on their
+wording is here and in :mod:`workbench.fingerprints`, and ``tests/data/boots``
+has the logs that hold it to its word.
 """
 
 from __future__ import annotations
@@ -15,23 +15,92 @@ from dataclasses import dataclass
 
 from .records import BootPhase
 
+# Two wordings: 0.9.2 "takes", later "took", and newer ones measure the first run with it.
+_COMPILED = r"torch\.compile (?:and initial profiling/warmup run together )?(?:takes|took)"
+
 START = "import vLLM"
+DOWNLOAD = "download"
+LOAD = "load weights"
 FIRST_TOKEN = "first token"
 
 # (phase, the line that begins it), in the order in which a boot meets them.
-# One that never shows itself is skipped over.
+# One that never shows itself is skipped over: compiling on the CPU with --enforce-eager,
+# capturing graphs there at all. A download is known only afterwards; see BootReader.feed.
 _MARKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
         ("start engine", r"vLLM API server version|non-default args"),
-        ("start worker", r"Initializing a V1 LLM engine"),
-        ("load weights", r"Starting to load model"),
+        ("start worker", r"Initializing a V[01] LLM engine"),
+        (LOAD, r"Starting to load model"),
         ("profile", r"Loading weights took|Model loading took"),
-        ("warm up", r"Warming up model|KV cache size: [\d,]+ tokens"),
+        ("compile", r"for vLLM's torch\.compile|Starting torch\.compile|Dynamo bytecode transform"),
+        (
+            "measure memory",
+            _COMPILED,
+        ),
+        ("warm up", r"Warming up model|KV cache size: [\d,]+ tokens|# \w+ blocks: \d+"),
+        ("capture graphs", r"Capturing (?:\w+ )*CUDA graph"),
         ("open API", r"init engine \(profile"),
         (FIRST_TOKEN, r"Application startup complete"),
     )
 )
+
+
+_DOWNLOADED = re.compile(r"Time spent downloading weights")
+
+# tqdm's bars: "…checkpoint shards:  50% Completed | 2/4", "Capturing CUDA graphs:  30%|███ …".
+_BAR = re.compile(r"(?:shards|graphs?(?: shapes)?\b)[^:]*:\s+(\d{1,3})%")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """
+    What a boot says of itself; ``None`` where it does not.
+
+    Args:
+        model_load_gib: Memory that the weights took.
+
+        kv_cache_gib: Memory that is left for the KV cache.
+
+        kv_cache_tokens: What it holds.
+
+        max_concurrency: So many requests of full length at once.
+
+        graphs_gib: Memory that the captured graphs took.
+    """
+
+    model_load_gib: float | None = None
+    model_load_s: float | None = None
+    kv_cache_gib: float | None = None
+    kv_cache_tokens: int | None = None
+    max_model_len: int | None = None
+    max_concurrency: float | None = None
+    compile_s: float | None = None
+    graphs_gib: float | None = None
+
+
+# One regular expression for all wordings of 0.9.2 to 0.33: the GiB stand with and without
+# "memory", the cache's size and the concurrency on one line or on two.
+_FIGURES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"Model loading took (?P<model_load_gib>[\d.]+) GiB(?: memory)? and "
+        r"(?P<model_load_s>[\d.]+) seconds",
+        r"Available KV cache memory: (?P<kv_cache_gib>[\d.]+) GiB",
+        r"KV cache size: (?P<kv_cache_tokens>[\d,]+) tokens",
+        r"Maximum concurrency for (?P<max_model_len>[\d,]+) tokens per request: "
+        r"(?P<max_concurrency>[\d.]+)x",
+        _COMPILED + r" (?P<compile_s>[\d.]+) s in total",
+        r"Graph capturing finished in \d+ secs, took (?P<graphs_gib>[\d.]+) GiB",
+    )
+)
+
+_WHOLE = frozenset({"kv_cache_tokens", "max_model_len"})
+
+
+def _number(name: str, text: str) -> float:
+    plain = text.replace(",", "")
+    return int(plain) if name in _WHOLE else float(plain)
 
 
 class BootReader:
@@ -44,14 +113,39 @@ class BootReader:
 
     def __init__(self) -> None:
         self._begun: list[tuple[str, float]] = [(START, 0.0)]
+        self.fraction: float | None = None
+        """How much of the phase at work is done, where vLLM draws a bar for it."""
+        self._figures: dict[str, float] = {}
 
     def feed(self, line: str, *, at_s: float) -> None:
         """Take one line. A phase that lies behind what was seen already is not gone back to."""
-        reached = _rank(self._begun[-1][0])
-        for name, pattern in _MARKS[reached:]:
+        self._note_figures(line)
+        if bar := _BAR.search(line):
+            self.fraction = int(bar[1]) / 100
+        name = self._begun[-1][0]
+        if name == LOAD and _DOWNLOADED.search(line):
+            # vLLM says so only when it is over: what was taken for loading was this.
+            self._begun[-1:] = [(DOWNLOAD, self._begun[-1][1]), (LOAD, at_s)]
+            self.fraction = None
+            return
+        for mark, pattern in _MARKS[_rank(name) :]:
             if pattern.search(line):
-                self._begun.append((name, at_s))
+                self._begun.append((mark, at_s))
+                self.fraction = int(bar[1]) / 100 if bar else None
                 return
+
+    def figures(self) -> Figures:
+        """Return the numbers that the log has had so far."""
+        return Figures(**self._figures)  # type: ignore[arg-type]  # integers are made below
+
+    def _note_figures(self, line: str) -> None:
+        for pattern in _FIGURES:
+            if found := pattern.search(line):
+                self._figures |= {
+                    name: _number(name, text)
+                    for name, text in found.groupdict().items()
+                    if text is not None
+                }
 
     def phases(self, *, ended_s: float | None = None) -> tuple[BootPhase, ...]:
         """List the phases so far; the last one is open unless *ended_s* closes it."""
@@ -93,110 +187,3 @@ def eta_s(
     rest_s = max(0.0, usual.get(current.name, 0.0) - (now_s - current.began_s))
     ahead = (name for name, _ in _MARKS[_rank(current.name) :])
     return rest_s + sum(usual.get(name, 0.0) for name in ahead)
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """
-    Why a boot failed.
-
-    Args:
-        line: The decisive line of the log, without its prefixes.
-
-        hint: The next thing to try.
-    """
-
-    line: str
-    hint: str
-
-
-_CAUSES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), hint)
-    for pattern, hint in (
-        (
-            r"max seq len \(\d+\).*KV cache is needed",
-            "Give it a smaller context (--max-model-len) or more KV cache "
-            "(WORKBENCH_KV_CACHE_GIB).",
-        ),
-        (
-            r"less than requested memory for kv",
-            "This machine has too little free memory for that KV cache: lower "
-            "WORKBENCH_KV_CACHE_GIB.",
-        ),
-        (
-            r"No available memory for the cache blocks",
-            "Give it more KV cache: WORKBENCH_KV_CACHE_GIB.",
-        ),
-        (
-            r"Free memory on device .* is less than desired",
-            "Close what else uses the memory, or lower --gpu-memory-utilization.",
-        ),
-        (
-            r"[Aa]ddress already in use",
-            "Another program has the port; take another: workbench up --port 8001",
-        ),
-        (
-            r"User-specified max_model_len .* is greater than the derived",
-            "The model was made for a shorter context: lower --max-model-len.",
-        ),
-        (
-            r"safetensors_rust\.SafetensorError|InvalidHeader|HeaderTooLarge|MetadataIncompleteBuffer",
-            "The weights are damaged or not fetched whole: fetch the model again "
-            "(in a git clone: git checkout -- models).",
-        ),
-        (
-            r"gated repo|401 Client Error|Access to model .* is restricted",
-            "The model asks for a licence: accept it on its page and set HF_TOKEN.",
-        ),
-        (
-            r"Unknown quantization method|are not supported for now|has no vLLM implementation"
-            r"|Model architectures .* (failed|are not supported)",
-            "This vLLM does not know the model's architecture or quantization; "
-            "take another model or version.",
-        ),
-        (
-            r"Illegal instruction",
-            "The engine needs a CPU with AVX2; use a server elsewhere (WORKBENCH_BASE_URL).",
-        ),
-        (
-            r"MemoryError|Cannot allocate memory|DefaultCPUAllocator: can't allocate",
-            "There is too little memory: stop other programs, or lower WORKBENCH_KV_CACHE_GIB.",
-        ),
-        (
-            r"No space left on device",
-            "The disk is full: make room and start again.",
-        ),
-    )
-)
-
-# An exception's last line, or argparse's: "api_server.py: error: unrecognized arguments".
-_EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|NotFound)(?:: |$)|^[\w.]+\.py: error: ")
-
-# What vLLM's parent process says of any failure of its child; the reason is above it.
-_ECHO = re.compile(r"Engine core initialization failed|EngineDeadError|WorkerProc initialization")
-
-_PREFIX = re.compile(
-    r"^(?:\([^)]*\)\s*)?"  # (EngineCore pid=123)
-    r"(?:(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\s[\d-]+\s[\d:.]+\s\[[^\]]*\]\s?)?"
-)
-
-
-def diagnose(lines: Sequence[str]) -> Diagnosis | None:
-    """
-    Find the line that says why a boot failed.
-
-    A text that is known wins, wherever it stands. Otherwise the first
-    exception that is not a mere echo of a child's failure: the later ones are
-    raised on the way up.
-    """
-    bare = [_PREFIX.sub("", line, count=1).strip() for line in lines]
-    for pattern, hint in _CAUSES:
-        for line in bare:
-            if pattern.search(line):
-                return Diagnosis(line, hint)
-    for line, after in zip(bare, [*bare[1:], ""], strict=True):
-        if _EXCEPTION.match(line) and not _ECHO.search(line):
-            # pydantic says only how many errors there are, and what they are below.
-            said = f"{line}: {after}" if "validation error" in line else line
-            return Diagnosis(said, "The whole log: workbench logs")
-    return None

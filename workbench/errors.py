@@ -6,11 +6,12 @@ The words for what can go wrong.
     WorkbenchError                       .hint: the next thing to try
     ├── ConfigError                      a setting is missing or wrong; .key, .source
     │   └── MissingDependencyError       .package and the line that installs it
-    ├── ServerError                      .server, .state
+    ├── ServerError                      .server, .state, .log_tail, .diagnosis
     │   ├── BackendUnavailableError      what the backend needs is not on this machine
     │   ├── EngineInstallError           the embedded engine could not be installed
-    │   ├── ServerStartError             exited before it was ready; .exit_code, .log_tail
-    │   ├── ServerTimeoutError           also a TimeoutError; .waited_s, .log_tail
+    │   ├── ServerStartError             ended before it was ready; .exit_code
+    │   ├── ServerTimeoutError           also a TimeoutError; .waited_s
+    │   ├── BootInterruptedError         waiting was stopped, and the boot goes on
     │   └── ServerStateError             the verb makes no sense in this state
     ├── ClientError                      .base_url, .request_id, .partial
     │   ├── ServerUnreachableError       connection refused, name not found, TLS
@@ -42,12 +43,13 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .records import Generation
+    from .records import Diagnosis, Generation
 
 __all__ = [
     "AnswerInterruptedError",
     "AuthenticationError",
     "BackendUnavailableError",
+    "BootInterruptedError",
     "ClientError",
     "ConfigError",
     "ContextLengthError",
@@ -136,6 +138,7 @@ class ServerError(WorkbenchError):
     server: str
     state: str
     log_tail: tuple[str, ...] = ()
+    diagnosis: Diagnosis | None = None
 
 
 class BackendUnavailableError(ServerError):
@@ -150,6 +153,10 @@ class ServerStartError(ServerError):
     """The server exited, or was refused, before it was ready."""
 
     exit_code: int | None = None
+
+
+class BootInterruptedError(ServerError):
+    """Whoever waited for a boot was interrupted; the boot goes on without."""
 
 
 class ServerTimeoutError(ServerError, TimeoutError):

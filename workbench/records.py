@@ -197,6 +197,47 @@ class ServedModel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerStatus:
+    """
+    The container that a server runs in.
+
+    Args:
+        profile: The service of the compose file, which is also the profile's name.
+
+        health: What Docker's health check says: ``starting``, ``healthy``, ``unhealthy``.
+
+        image_digest: The id of the image that it was made from, ``sha256:…``.
+
+        restarts: How often Docker started it again after it had died.
+
+        cpu_percent: Of one core: 200 are two cores at work.
+
+        memory_bytes: Without the page cache; ``memory_limit_bytes`` is the
+            machine's memory if the container has no limit of its own.
+    """
+
+    name: str
+    profile: str
+    image: str
+    image_digest: str
+    health: str | None = None
+    restarts: int = 0
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuStatus:
+    """What a GPU of this machine has in use, by all programs together."""
+
+    name: str
+    memory_used_bytes: int
+    memory_total_bytes: int
+    busy_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStatus:
     """
     What can be said about a server now. Made without raising, whatever its state.
@@ -204,11 +245,17 @@ class ServerStatus:
     Args:
         healthy: ``/health`` answered 200 just now.
 
-        pids: The server's own processes on this machine; empty for a remote one.
+        pids: The server's own processes on this machine; empty for a remote
+            one and for one in a container.
 
-        rss_bytes: Their resident memory, summed; ``None`` for a remote one.
+        rss_bytes: Their resident memory, summed.
 
         detail: A sentence for the states that need one (why failed, who holds the port).
+
+        container: For a server in a container.
+
+        gpus: For a server that may use them; empty where they cannot be asked,
+            as AMD's under WSL.
     """
 
     backend: str
@@ -222,6 +269,52 @@ class ServerStatus:
     rss_bytes: int | None = None
     log_path: Path | None = None
     detail: str | None = None
+    container: ContainerStatus | None = None
+    gpus: tuple[GpuStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """
+    How a server's first process ended.
+
+    Args:
+        exit_code: As its parent was told: Python writes a signal as a negative
+            number, Docker as 128 and the number.
+
+        oom_killed: The kernel ended it because its container's memory was used up.
+    """
+
+    exit_code: int
+    oom_killed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """
+    Why a server did not start, or ended.
+
+    Args:
+        id: Of the fingerprint that was found, in kebab-case; stable.
+
+        cause: A sentence, with the numbers that the log has.
+
+        line: The decisive line of the log, without its prefixes; ``None`` when
+            only the exit status says it.
+
+        fix: The next thing to try.
+
+        source: Where the text is known from.
+
+        setting: A setting of the workbench that mends it, and its value.
+    """
+
+    id: str
+    cause: str
+    line: str | None
+    fix: str
+    source: str | None = None
+    setting: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,3 +373,37 @@ class Failure:
 
 
 Outcome: TypeAlias = Generation | Failure
+
+
+class Verdict(StrEnum):
+    """What a check came to."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """
+    What one check found.
+
+    Args:
+        id: Stable, in kebab case; what people search for and suppress by.
+
+        seen: The evidence: what stands there, with its place (``line 14: …``).
+
+        why: What will happen because of it, in a sentence or two.
+
+        fix: What to write or type instead; several lines when that is clearer.
+
+        source: Where it is known from: a URL, or a file of vLLM's with its version.
+    """
+
+    id: str
+    verdict: Verdict
+    seen: str
+    why: str
+    fix: str
+    source: str | None = None

@@ -32,6 +32,15 @@ def read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
     return path.read_bytes()
 
 
+def api_key(folder: Path) -> str:
+    """Return the key of the servers that are started from *folder*, made at the first use."""
+
+    def fresh() -> bytes:
+        return f"wb-{secrets.token_urlsafe(32)}\n".encode()
+
+    return read_or_make(folder / "api-key", fresh).decode().strip()
+
+
 def _publish(scratch: Path, path: Path) -> None:
     try:
         # A link appears with its content or not at all and never replaces: whoever

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from ..records import Progress, ServedModel, ServerStatus
+from ..records import Death, Progress, ServedModel, ServerStatus
 from ..urls import is_loopback
 
 PROBE_TIMEOUT_S = 2.0
@@ -34,6 +34,11 @@ class Server(Protocol):
     @property
     def backend(self) -> str:
         """The name people choose it by."""
+        ...
+
+    @property
+    def outlasts_waiting(self) -> bool:
+        """Whether a boot goes on when who waits for it is interrupted: a container's does."""
         ...
 
     @property
@@ -107,8 +112,16 @@ class Server(Protocol):
         """
         ...
 
-    def exit_code(self) -> int | None:
-        """Return the status it ended with; ``None`` while it runs or when nobody was told."""
+    def give_up(self) -> None:
+        """End a boot that failed, and leave what explains it: nothing runs afterwards."""
+        ...
+
+    def death(self) -> Death | None:
+        """Say how it ended; ``None`` while it runs or when nobody was told."""
+        ...
+
+    def downloaded(self) -> Progress | None:
+        """Say how much of a model has been fetched during this boot; ``None``: nothing to fetch."""
         ...
 
     def log(self, *, follow: bool = False) -> Iterator[str]:

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import ServerStartError, ServerStateError
-from ..records import Progress, ServerState, ServerStatus
-from ..secretfile import read_or_make
+from ..records import Death, Progress, ServerState, ServerStatus
+from ..secretfile import api_key
 from ..urls import root_url
 from . import base, logfile
 from .command import HOST, ServeSpec, command, environment
@@ -54,6 +54,7 @@ class EmbeddedServer:
     """
 
     backend = "embedded"
+    outlasts_waiting = False
 
     def __init__(self, engine: Engine, make_spec: MakeSpec, *, port: int, state_dir: Path) -> None:
         self.engine = engine
@@ -72,13 +73,7 @@ class EmbeddedServer:
     @property
     def api_key(self) -> str:
         """The key of this folder's servers, made at the first use, mode 0600."""
-
-        def fresh() -> bytes:
-            import secrets
-
-            return f"wb-{secrets.token_urlsafe(32)}\n".encode()
-
-        return read_or_make(self.state_dir / "api-key", fresh).decode().strip()
+        return api_key(self.state_dir)
 
     @property
     def kind(self) -> str:
@@ -167,14 +162,23 @@ class EmbeddedServer:
             self._process, self._group = other._process, other._group
             other._process = other._group = None
 
-    def exit_code(self) -> int | None:
+    def give_up(self) -> None:
+        """End a boot that failed; its log stays."""
+        self.stop()
+
+    def death(self) -> Death | None:
         """
-        Return the first process's exit status, negative for a signal.
+        Say how its first process ended.
 
         ``None`` while it runs, and when another process started it: only a
         parent is told.
         """
-        return self._process.poll() if self._process else None
+        code = self._process.poll() if self._process else None
+        return None if code is None else Death(code)
+
+    def downloaded(self) -> Progress | None:
+        """Nothing: the model is a folder."""
+        return None
 
     def log(self, *, follow: bool = False) -> Iterator[str]:
         """Yield the lines of the last start; see :class:`~workbench.servers.base.Server`."""

@@ -12,7 +12,7 @@ from ..errors import (
     ServerStateError,
     ServerUnreachableError,
 )
-from ..records import Progress, ServerState, ServerStatus
+from ..records import Death, Progress, ServerState, ServerStatus
 from ..urls import root_url
 from . import base
 
@@ -34,6 +34,7 @@ class RemoteServer:
 
     backend = "remote"
     instance = None
+    outlasts_waiting = True
 
     def __init__(
         self, base_url: str, *, api_key: str | None = None, model: str | None = None
@@ -119,7 +120,14 @@ class RemoteServer:
             state="ready",
         )
 
-    def exit_code(self) -> int | None:
+    def give_up(self) -> None:
+        """Leave it alone: it was not started here."""
+
+    def death(self) -> Death | None:
+        """Nobody here is told."""
+        return None
+
+    def downloaded(self) -> Progress | None:
         """Nobody here is told."""
         return None
 
