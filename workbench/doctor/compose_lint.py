@@ -1,0 +1,125 @@
+"""
+Read any compose file for vLLM, and say what will not work or is unsafe.
+
+No Docker is asked, nothing is started: only the file is read, and what it
+names as ``env_file``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..records import Finding, Verdict
+from .compose_file import ComposeFile, Fields, Node, read_compose_file, walk
+from .compose_rules import RULES
+from .compose_service import Service
+from .effective import Container, Shown, runs_vllm
+from .secrets import Secrets, is_secret_name
+
+TOP_LEVEL = frozenset(
+    {"configs", "include", "models", "name", "networks", "secrets", "services", "version"}
+    | {"volumes"}
+)
+COMPOSE_FILE = "https://docs.docker.com/reference/compose-file/"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """
+    What was found, and what would run.
+
+    Args:
+        findings: What to mend first stands first; empty is good.
+
+        services: The services that run vLLM.
+    """
+
+    path: Path
+    findings: tuple[Finding, ...]
+    services: tuple[Shown, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was found that keeps it from working."""
+        return all(finding.verdict is not Verdict.FAIL for finding in self.findings)
+
+
+def lint(path: Path, environ: Mapping[str, str]) -> Report:
+    """
+    Read a compose file and report.
+
+    Args:
+        environ: What ``${NAME}`` is taken from: the environment, over the ``.env`` beside the file.
+
+    Raises:
+        ConfigError: The file cannot be read, or is no compose file.
+    """
+    file = read_compose_file(path, environ)
+    containers = _containers(file)
+    findings = [*_of_file(file), *([] if containers else [_no_vllm(file)])]
+    for rule in RULES:
+        findings += [finding for it in containers if (finding := rule(it))]
+    # An anchor brings one fault into several services; it is one fault. The sort is stable.
+    unlike = list(dict.fromkeys(findings))
+    unlike.sort(key=lambda finding: finding.verdict is not Verdict.FAIL)
+    return Report(path, tuple(unlike), tuple(it.shown() for it in containers))
+
+
+def _containers(file: ComposeFile) -> tuple[Container, ...]:
+    services = [
+        Service(name, file.lines_of_services[name], fields, file)
+        for name, fields in file.services.items()
+    ]
+    vllm = tuple(service for service in services if runs_vllm(service))
+    return tuple(Container(service, vllm) for service in vllm)
+
+
+def _of_file(file: ComposeFile) -> Iterator[Finding]:
+    """Check what is not within a service."""
+    for name, line in file.root.key_lines.items():
+        if name not in TOP_LEVEL and not name.startswith("x-"):
+            yield _unknown_key(file, name, line)
+    for text in file.unread:
+        yield Finding(
+            id="other-file-not-read",
+            verdict=Verdict.WARN,
+            seen=f"line {text.line}: {text.value}",
+            why="What that file brings in was not read, and may have faults of its own.",
+            fix=f"workbench doctor --compose {text.value}",
+            source=COMPOSE_FILE + "include/",
+        )
+
+
+def _unknown_key(file: ComposeFile, name: str, line: int) -> Finding:
+    value = file.root.nodes[name]
+    shown = Secrets(frozenset(text.value for text in walk(value) if is_secret_name(name)))
+    return Finding(
+        id="unknown-top-level-key",
+        verdict=Verdict.FAIL,
+        seen=shown.quote(file.lines, [line]),
+        why=f"Compose rejects the whole file: `Additional property {name} is not allowed`.",
+        fix=_instead_of(name, value, line),
+        source=COMPOSE_FILE + "version-and-name/; said by Compose 2.26",
+    )
+
+
+def _instead_of(name: str, value: Node, line: int) -> str:
+    if "version" in name:
+        return f"# delete line {line}; version is obsolete"
+    if isinstance(value, Fields) and value.get("image"):
+        return f"services:\n  {name}:  # with all that is in it"
+    return f"x-{name}:  # Compose passes over what begins with x-"
+
+
+def _no_vllm(file: ComposeFile) -> Finding:
+    names = ", ".join(file.services)
+    return Finding(
+        id="no-vllm-service",
+        verdict=Verdict.FAIL,
+        seen=f"line {file.root.key_lines['services']}: services: {names}",
+        why="None of them has an image of vLLM or starts it.",
+        fix="services:\n  vllm:\n    image: vllm/vllm-openai:v0.33.0",
+        source=None,
+    )
