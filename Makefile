@@ -34,7 +34,7 @@ test: $(READY) ## Run all tests: fast ones, those against a real vLLM, the noteb
 	@$(BIN)/python -m pytest
 
 fast: $(READY) ## Run the tests that take less than 20 seconds
-	@$(BIN)/python -m pytest -m 'not engine and not processes' tests
+	@$(BIN)/python -m pytest -m 'not engine and not processes and not docker' tests
 
 lab: $(READY) ## Open JupyterLab on the first notebook
 	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,10 @@ from workbench.errors import WorkbenchError
 from workbench.session import Session
 from workbench.terminal import PlainProgress
 
+pytest_plugins = ["tests.compose.fixtures"]
+
 PROJECT = Path(__file__).resolve().parent.parent
-SETTINGS = ("WORKBENCH_", "OPENAI_", "VLLM_CPU_KVCACHE_SPACE", "HF_TOKEN")
+SETTINGS = ("WORKBENCH_", "OPENAI_", "VLLM_", "HF_", "HUGGING_FACE_", "COMPOSE_", "LOGGING_")
 
 
 class Kind(IntEnum):
@@ -33,7 +37,8 @@ class Kind(IntEnum):
     FAST = 0
     PROCESSES = 1
     ENGINE = 2
-    NOTEBOOK = 3
+    DOCKER = 3
+    NOTEBOOK = 4
 
 
 class SharedServer:
@@ -95,11 +100,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if _kind(item) is Kind.NOTEBOOK:
         item.config.shared_server.up()  # type: ignore[attr-defined]
+    if _kind(item) is Kind.DOCKER and not docker_answers():
+        pytest.skip('no Docker Engine answers; on Debian or Ubuntu: eval "$(.ci/docker-engine)"')
+
+
+@cache
+def docker_answers() -> bool:
+    """Whether there is a Docker Engine, and a Compose that knows ``start_interval``."""
+    commands = (["docker", "info"], ["docker", "compose", "version"])
+    return bool(shutil.which("docker")) and all(
+        subprocess.run(command, capture_output=True, check=False).returncode == 0
+        for command in commands
+    )
 
 
 def _kind(item: pytest.Item) -> Kind:
     if item.path.suffix == ".ipynb":
         return Kind.NOTEBOOK
+    if item.get_closest_marker("docker"):
+        return Kind.DOCKER
     if item.get_closest_marker("engine"):
         return Kind.ENGINE
     return Kind.PROCESSES if item.get_closest_marker("processes") else Kind.FAST

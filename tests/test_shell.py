@@ -45,7 +45,7 @@ def test_status_of_nothing_is_no_failure(project: Path):
         (("chat",), "PROMPT"),
         (("run", "nowhere.ipynb"), "nowhere.ipynb"),
         (("up", "--model", "poket"), "Did you mean pocket?"),
-        (("up", "--backend", "remotely"), "embedded, remote"),
+        (("up", "--backend", "remotely"), "embedded, compose, remote"),
         (("up", "--backend", "remote"), "WORKBENCH_BASE_URL"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,15 @@ _PARSERS = (
     ("<tool_call>", "hermes"),
     ("[TOOL_CALLS]", "mistral"),
     ("<|python_tag|>", "llama3_json"),
+)
+
+# For a model that is not here yet, its name has to do. vLLM 0.33, docs/features/tool_calling.md
+_FAMILIES = (
+    (r"llama-?4", "llama4_pythonic"),
+    (r"llama-?3", "llama3_json"),
+    (r"qwen3-coder", "qwen3_coder"),
+    (r"qwen|hermes", "hermes"),
+    (r"mistral|ministral", "mistral"),
 )
 
 
@@ -102,6 +112,17 @@ def tool_call_parser(template: str) -> str | None:
         The parser's name, or ``None`` when the template knows no tool calls.
     """
     return next((parser for mark, parser in _PARSERS if mark in template), None)
+
+
+def parser_of_family(name: str) -> str | None:
+    """Guess from a model's name which vLLM parser reads its tool calls; ``None``: no idea."""
+    found = (parser for pattern, parser in _FAMILIES if re.search(pattern, name, re.IGNORECASE))
+    return next(found, None)
+
+
+def looks_like_hub_name(name: str, models_dir: Path) -> bool:
+    """Tell a hub's ``organisation/model`` from a folder: one slash, and no such folder."""
+    return name.count("/") == 1 and name[0] not in "/.~" and not (models_dir / name).exists()
 
 
 def _chat_template(path: Path) -> str:

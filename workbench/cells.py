@@ -17,7 +17,7 @@ from typing import Any
 from IPython.display import display
 
 from . import units
-from .errors import AnswerInterruptedError
+from .errors import AnswerInterruptedError, BootInterruptedError
 from .records import Generation, Progress, SamplingParams
 from .session import Session
 from .views import phase_line, status_line
@@ -68,6 +68,11 @@ class Cell:
         fresh.take_over(before)
         try:
             yield fresh
+        except BootInterruptedError:
+            # It goes on starting, with these settings.
+            before.close()
+            self.session, self._arguments = fresh, changed
+            raise
         except BaseException:
             before.take_over(fresh)
             fresh.close()

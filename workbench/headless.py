@@ -90,10 +90,15 @@ def environment_for(session: Session) -> dict[str, str]:
     settings = session.settings
     told = {
         "WORKBENCH_BACKEND": ("backend", settings.backend),
+        "WORKBENCH_PROFILE": ("profile", settings.profile),
         "WORKBENCH_BASE_URL": ("base_url", settings.base_url),
         "WORKBENCH_MODEL": ("model", settings.model),
         "WORKBENCH_PORT": ("port", settings.port),
         "WORKBENCH_MAX_MODEL_LEN": ("max_model_len", settings.max_model_len),
+        "WORKBENCH_GPU_MEMORY_UTILIZATION": (
+            "gpu_memory_utilization",
+            settings.gpu_memory_utilization,
+        ),
     }
     # What came from the environment is inherited, and what nobody said stays unsaid.
     arguments = {

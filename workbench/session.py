@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from . import settings as settings_module
 from .boot import History, boot
-from .catalogue import find_model
+from .catalogue import find_model, looks_like_hub_name, parser_of_family
 from .errors import ConfigError
 from .records import (
     ChatMessage,
@@ -33,12 +33,13 @@ from .servers.embedded import EmbeddedServer
 from .servers.engine import Engine
 from .servers.remote import RemoteServer
 from .servers.running import Running
-from .settings import Settings
+from .settings import COMPOSE_MODEL, EMBEDDED_MAX_MODEL_LEN, EMBEDDED_MODEL, Settings
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from .client import Client, Stream
+    from .servers.compose import ComposeServer
     from .telemetry import Telemetry
 
 # The client and telemetry are imported where they are first needed: `status`
@@ -47,6 +48,9 @@ if TYPE_CHECKING:
 Messages = str | Sequence[ChatMessage | Mapping[str, Any]]
 
 DEFAULT_PARAMS = SamplingParams()
+
+COMPOSE_ARGUMENTS = ("image", "port", "max_model_len", "gpu_memory_utilization")
+"""Settings that the compose file has a variable for; the model's is made of more than one."""
 
 
 def quiet(_progress: Progress) -> None:
@@ -238,6 +242,7 @@ class Session:
         """Go on where *other* was, with other settings: what it started is this one's now."""
         if isinstance(self.server, EmbeddedServer) and isinstance(other.server, EmbeddedServer):
             self.server.take_over(other.server)
+        if self.settings.backend == other.settings.backend:
             self._mine = other._mine
 
     def close_client(self) -> None:
@@ -278,15 +283,9 @@ class Session:
 
 def _open_server(settings: Settings) -> Server:
     if settings.backend == "remote":
-        if settings.base_url is None:
-            raise ConfigError(
-                "The remote backend needs the server's URL.",
-                hint="Set WORKBENCH_BASE_URL=http://host:8000/v1",
-                key="base_url",
-                source="default",
-            )
-        key = settings.api_key.reveal() if settings.api_key else None
-        return RemoteServer(settings.base_url, api_key=key, model=_remote_model(settings))
+        return _remote_server(settings)
+    if settings.backend == "compose":
+        return _compose_server(settings)
     return EmbeddedServer(
         Engine(settings.engine_dir),
         lambda running: _serve_spec(settings, running),
@@ -295,13 +294,84 @@ def _open_server(settings: Settings) -> Server:
     )
 
 
+def _remote_server(settings: Settings) -> RemoteServer:
+    if settings.base_url is None:
+        raise ConfigError(
+            "The remote backend needs the server's URL.",
+            hint="Set WORKBENCH_BASE_URL=http://host:8000/v1",
+            key="base_url",
+            source="default",
+        )
+    key = settings.api_key.reveal() if settings.api_key else None
+    return RemoteServer(settings.base_url, api_key=key, model=_remote_model(settings))
+
+
+def _compose_server(settings: Settings) -> ComposeServer:
+    from .servers.compose import ComposeServer
+
+    return ComposeServer(
+        settings.home,
+        profile=settings.profile,
+        tell=lambda profile: compose_variables(settings, profile),
+        given=settings.named,
+        port=settings.port,
+        key=settings.vllm_api_key.reveal() if settings.vllm_api_key else None,
+        hub_token=settings.hf_token.reveal() if settings.hf_token else None,
+        state_dir=settings.state_dir,
+    )
+
+
+def compose_variables(settings: Settings, profile: str) -> dict[str, str]:
+    """
+    Say what the compose file must be told besides ``.env``, by its variables' names.
+
+    These are the arguments, and what follows from the model: who reads its
+    tool calls. Where no setting names one, the CPU gets the model that is in
+    the repository.
+
+    Raises:
+        ConfigError: The model is a folder that the container does not see.
+    """
+    told = {
+        f"WORKBENCH_{name.upper()}": str(getattr(settings, name))
+        for name in COMPOSE_ARGUMENTS
+        if settings.origins[name] == "argument"
+    }
+    model = settings.model or (EMBEDDED_MODEL if profile == "cpu" else COMPOSE_MODEL)
+    name, parser = _in_container(model, settings)
+    if model != COMPOSE_MODEL:
+        told["WORKBENCH_MODEL"] = name
+    if parser and "WORKBENCH_TOOL_CALL_PARSER" not in settings.named:
+        told["WORKBENCH_TOOL_CALL_PARSER"] = parser
+    if model == EMBEDDED_MODEL and settings.max_model_len is None:
+        told["WORKBENCH_MAX_MODEL_LEN"] = str(EMBEDDED_MAX_MODEL_LEN)
+    return told
+
+
+def _in_container(model: str, settings: Settings) -> tuple[str, str | None]:
+    """Name a model as the container knows it, and the parser for its tool calls."""
+    if looks_like_hub_name(model, settings.models_dir):
+        return model, parser_of_family(model)
+    local = find_model(model, models_dir=settings.models_dir)
+    if not local.path.is_relative_to(settings.models_dir.resolve()):
+        raise ConfigError(
+            f"The container sees only what is below {settings.models_dir}, "
+            f"and {model!r} is in {local.path}.",
+            hint="Put the model's folder there; a link does not help.",
+            key="model",
+            source=settings.origins["model"],
+        )
+    return str(local.path.relative_to(settings.models_dir.resolve())), local.tool_call_parser
+
+
 def _serve_spec(settings: Settings, running: Running | None) -> ServeSpec:
     """Say what to serve: what was asked for, else what runs, else the defaults."""
 
     def kept(name: str) -> bool:
         return settings.origins[name] == "default"
 
-    name, port, max_model_len = settings.model, settings.port, settings.max_model_len
+    name, port = settings.model or EMBEDDED_MODEL, settings.port
+    max_model_len = settings.max_model_len or EMBEDDED_MAX_MODEL_LEN
     if running:
         name = str(running.model_path) if kept("model") else name
         port = running.port if kept("port") else port

@@ -19,9 +19,18 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigError
 
-Backend: TypeAlias = Literal["embedded", "remote"]
+Backend: TypeAlias = Literal["embedded", "compose", "remote"]
 
-BACKENDS: tuple[Backend, ...] = ("embedded", "remote")
+BACKENDS: tuple[Backend, ...] = ("embedded", "compose", "remote")
+
+COMPOSE_MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+"""What docker-compose.yml serves if nothing is set; a test keeps the two the same."""
+
+EMBEDDED_MODEL = "pocket"
+EMBEDDED_MAX_MODEL_LEN = 2048
+
+BOOT_TIMEOUT_S = {"embedded": 600, "compose": 3600, "remote": 600}
+"""A first start in a container downloads the model and compiles kernels."""
 
 
 class Secret:
@@ -56,6 +65,13 @@ def _positive_real(text: str) -> float:
     value = float(text)
     if not 0 < value < float("inf"):
         raise ValueError("it must be above zero")
+    return value
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise ValueError("it is a share: above 0, at most 1")
     return value
 
 
@@ -103,14 +119,16 @@ class Settings:
     What the workbench was told. Make one with :func:`load`.
 
     ``origins`` names the source of each field: ``argument``, the name of an
-    environment variable, ``.env: NAME`` or ``default``.
+    environment variable, ``.env: NAME`` or ``default``. ``named`` has the
+    variables of the environment and of ``.env`` that are set: the compose file
+    reads more of them than there are fields.
     """
 
     home: Path
     backend: Backend = _setting(
         "embedded",
         "WORKBENCH_BACKEND",
-        help="which server: embedded (vLLM on this CPU) or remote (a URL)",
+        help="which server: embedded (vLLM on this CPU), compose (a container), remote (a URL)",
         parse=_backend,
     )
     base_url: str | None = _setting(
@@ -127,19 +145,35 @@ class Settings:
         help="the remote server's key (OPENAI_API_KEY only beside OPENAI_BASE_URL)",
         parse=_secret,
     )
-    model: str = _setting(
-        "pocket",
+    profile: str | None = _setting(
+        None,
+        "WORKBENCH_PROFILE",
+        "COMPOSE_PROFILES",
+        help="service of the compose file; default: the one that suits this machine",
+        parse=lambda text: text.split(",")[0].strip(),
+    )
+    image: str | None = _setting(
+        None, "WORKBENCH_IMAGE", help="container image; default: the compose file's"
+    )
+    model: str | None = _setting(
+        None,
         "WORKBENCH_MODEL",
-        help="a folder below models/, or a path; for a remote server its served model name",
+        help="a folder below models/, or a path; compose: a hub name too; remote: its served name",
     )
     port: int = _setting(
         8000, "WORKBENCH_PORT", help="port on 127.0.0.1; 0 takes a free one", parse=_port
     )
-    max_model_len: int = _setting(
-        2048,
+    max_model_len: int | None = _setting(
+        None,
         "WORKBENCH_MAX_MODEL_LEN",
         help="context length in tokens; never more than the model's own",
         parse=_positive,
+    )
+    gpu_memory_utilization: float | None = _setting(
+        None,
+        "WORKBENCH_GPU_MEMORY_UTILIZATION",
+        help="share of the GPU's memory that vLLM may use; default: the compose file's",
+        parse=_share,
     )
     kv_cache_gib: float = _setting(
         0.25,
@@ -148,8 +182,21 @@ class Settings:
         help="KV cache of the embedded engine, GiB of host memory",
         parse=_positive_real,
     )
+    vllm_api_key: Secret | None = _setting(
+        None,
+        "VLLM_API_KEY",
+        help="the key a container is started with; default: one is made",
+        parse=_secret,
+    )
+    hf_token: Secret | None = _setting(
+        None,
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        help="for models that ask for a licence",
+        parse=_secret,
+    )
     boot_timeout_s: int = _setting(
-        600,
+        None,
         "WORKBENCH_BOOT_TIMEOUT_S",
         help="how long a start may take before it is given up, seconds",
         parse=_positive,
@@ -170,11 +217,16 @@ class Settings:
         Path(".engine"), "WORKBENCH_ENGINE_DIR", help="the embedded engine", parse=Path
     )
     origins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    named: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
     def models_dir(self) -> Path:
         """The weights folder, mounted into the container as ``/models``."""
         return self.home / "models"
+
+    def variables_beside(self, path: Path) -> dict[str, str]:
+        """Return what Compose replaces ``${NAME}`` by in *path*: the environment, over ``.env``."""
+        return {**_read_dotenv(path.resolve().parent / ".env"), **os.environ}
 
     def described(self) -> list[tuple[str, object, str, str]]:
         """List ``(name, value, origin, help)`` of everything that can be set."""
@@ -223,7 +275,19 @@ def load(
         values["backend"], origins["backend"] = "remote", origins["base_url"]
     for name in ("state_dir", "engine_dir"):
         values[name] = home / values[name]
-    return Settings(home=home, origins=MappingProxyType(origins), **values)
+    _fill_defaults_of(values["backend"], values)
+    named = frozenset(name for name, text in {**dotenv, **environ}.items() if text)
+    return Settings(home=home, origins=MappingProxyType(origins), named=named, **values)
+
+
+def _fill_defaults_of(backend: Backend, values: dict[str, Any]) -> None:
+    """Fill in what differs from backend to backend; for a container the compose file says it."""
+    defaults: dict[str, object] = {"boot_timeout_s": BOOT_TIMEOUT_S[backend]}
+    if backend == "embedded":
+        defaults |= {"model": EMBEDDED_MODEL, "max_model_len": EMBEDDED_MAX_MODEL_LEN}
+    for name, value in defaults.items():
+        if values[name] is None:
+            values[name] = value
 
 
 def _home(environ: Mapping[str, str], cwd: Path) -> Path:

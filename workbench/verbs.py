@@ -12,6 +12,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +20,8 @@ import click
 
 from . import views
 from .display import Json, View
-from .records import Generation, Progress, SamplingParams, ServerState
+from .errors import ServerError
+from .records import Diagnosis, Generation, Progress, SamplingParams, ServerState
 from .session import Session
 from .settings import BACKENDS
 
@@ -58,9 +60,15 @@ def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
     options = (
-        click.option("--backend", help=f"{' or '.join(BACKENDS)}. [default: embedded]"),
+        click.option("--backend", help=f"{', '.join(BACKENDS)}. [default: embedded]"),
+        click.option(
+            "--profile", help="Service of docker-compose.yml. [default: what suits this machine]"
+        ),
         click.option("--base-url", help="A remote server's URL, with /v1."),
-        click.option("--model", help="A folder below models/, or a path. [default: pocket]"),
+        click.option(
+            "--model",
+            help="A folder below models/, or a path; for compose a hub name too. [default: pocket]",
+        ),
         click.option(
             "--port",
             type=click.IntRange(0, 65535),
@@ -68,6 +76,11 @@ def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--max-model-len", type=click.IntRange(1), help="Context in tokens. [default: 2048]"
+        ),
+        click.option(
+            "--gpu-memory-utilization",
+            type=click.FloatRange(0, 1, min_open=True),
+            help="Share of the GPU's memory. [default: 0.85]",
         ),
     )
     for option in reversed(options):
@@ -85,14 +98,35 @@ def workbench() -> None:
 
 
 @workbench.command()
+@click.option(
+    "--apply", is_flag=True, help="If a setting would mend a start that fails, try once with it."
+)
 @_server_options
 @_json_option
 @click.pass_obj
-def up(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
-    """Make the server ready; installs and starts what is missing."""
+def up(skin: Skin, /, apply: bool, as_json: bool, **settings: Any) -> Shown:
+    """Make the server ready; installs, pulls and starts what is missing."""
     with skin.configured(**settings) as session, skin.progress() as on_progress:
+        try:
+            status = session.up(on_progress=on_progress)
+        except ServerError as exc:
+            if not apply or exc.diagnosis is None or exc.diagnosis.setting is None:
+                raise
+            failed = exc.diagnosis
+        else:
+            return _shown(views.status_view(status), as_json)
+    return _up_again(skin, failed, settings, as_json=as_json)
+
+
+def _up_again(skin: Skin, failed: Diagnosis, settings: dict[str, Any], *, as_json: bool) -> Shown:
+    """Start once more, with the setting that a failed start was said to need."""
+    assert failed.setting is not None
+    name, value = failed.setting
+    click.echo(f"{failed.cause} Trying {name} = {value} …", err=True)
+    with skin.configured(**settings | {name: value}) as session, skin.progress() as on_progress:
         status = session.up(on_progress=on_progress)
-    return _shown(views.status_view(status), as_json)
+    kept = f"It runs with {name} = {value}; to keep it, in .env: WORKBENCH_{name.upper()}={value}"
+    return _shown(views.status_view(replace(status, detail=kept)), as_json)
 
 
 @workbench.command()
@@ -189,6 +223,26 @@ def chat(
 def telemetry(skin: Skin, /, last: int, as_json: bool) -> Shown:
     """Show the last requests, from every notebook and shell of this folder."""
     return _shown(views.telemetry_view(skin.session.telemetry.frame(last=last)), as_json)
+
+
+@workbench.command()
+@click.option(
+    "--compose",
+    "compose_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The compose file to read. [default: the project folder's]",
+)
+@click.option("--profile", help="Show what would run for this service only.")
+@_json_option
+@click.pass_obj
+def doctor(skin: Skin, /, compose_file: Path | None, profile: str | None, as_json: bool) -> Shown:
+    """Say what is wrong with a compose file for vLLM, why, and what to write instead."""
+    from .doctor import lint  # reads YAML, which no other verb needs
+
+    settings = skin.session.settings
+    path = compose_file or settings.home / "docker-compose.yml"
+    report = lint(path, settings.variables_beside(path))
+    return _shown(views.lint_view(report, profile=profile), as_json)
 
 
 @workbench.command()

@@ -5,19 +5,30 @@ How what the verbs return looks: records in, :class:`~workbench.display.View` ou
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import fill, indent
 from typing import TYPE_CHECKING, Any
 
 from . import units
 from .display import View
-from .records import BootPhase, Generation, ServedModel, ServerStatus
+from .records import (
+    BootPhase,
+    ContainerStatus,
+    Finding,
+    Generation,
+    GpuStatus,
+    ServedModel,
+    ServerStatus,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .doctor import Report, Shown
     from .headless import NotebookRun
     from .settings import Settings
 
@@ -33,6 +44,9 @@ def status_view(status: ServerStatus) -> View:
     if status.pids:
         rows.append(("up for", units.seconds(_age_s(status.started_at))))
         rows.append(("memory", f"{units.size(status.rss_bytes)} (processes: {len(status.pids)})"))
+    if status.container:
+        rows += _container_rows(status.container, status.started_at)
+    rows += [(gpu.name, _gpu(gpu)) for gpu in status.gpus]
     if status.log_path:
         rows.append(("log", str(status.log_path)))
     if status.detail:
@@ -43,6 +57,96 @@ def status_view(status: ServerStatus) -> View:
         note=None if status.backend == "remote" else note,
         data=asdict(status),
     )
+
+
+def _container_rows(
+    container: ContainerStatus, started_at: datetime | None
+) -> list[tuple[str, str]]:
+    restarts = f", started again {container.restarts} times" if container.restarts else ""
+    rows = [
+        ("container", f"{container.name}, profile {container.profile}{restarts}"),
+        ("health", container.health or units.UNKNOWN),
+        ("image", f"{container.image} ({container.image_digest[:19]})"),
+    ]
+    if container.memory_bytes is not None:
+        busy = container.cpu_percent
+        rows += [
+            ("up for", units.seconds(_age_s(started_at))),
+            ("CPU", units.UNKNOWN if busy is None else f"{busy:.0f} % of a core"),
+            (
+                "memory",
+                f"{units.size(container.memory_bytes)} of "
+                f"{units.size(container.memory_limit_bytes)}",
+            ),
+        ]
+    return rows
+
+
+def _gpu(gpu: GpuStatus) -> str:
+    busy = "" if gpu.busy_percent is None else f", {gpu.busy_percent:.0f} % busy"
+    return f"{units.size(gpu.memory_used_bytes)} of {units.size(gpu.memory_total_bytes)}{busy}"
+
+
+def lint_view(report: Report, *, profile: str | None = None) -> View:
+    """Show what is wrong with a compose file, then what would run, of one profile or of all."""
+    services = [each for each in report.services if profile in (None, each.name)]
+    count = units.count(len(report.findings), "finding")
+    return View(
+        title=f"{_near(report.path)}: {count if report.findings else 'nothing found'}",
+        rows=tuple(
+            (finding.verdict.upper(), finding.id, finding.seen.splitlines()[0])
+            for finding in report.findings
+        ),
+        note="\n\n".join([*map(_finding_text, report.findings), *map(_would_run, services)]),
+        data={
+            "path": str(report.path),
+            "findings": [asdict(finding) for finding in report.findings],
+            "services": [asdict(service) for service in services],
+        },
+        ok=report.ok,
+    )
+
+
+def _finding_text(finding: Finding) -> str:
+    parts = [
+        f"{finding.verdict.upper()} {finding.id}",
+        indent(finding.seen, "  "),
+        _wrapped(finding.why),
+        "  write instead:",
+        indent(finding.fix, "    "),
+    ]
+    return "\n".join([*parts, f"  source: {finding.source}"] if finding.source else parts)
+
+
+def _wrapped(text: str) -> str:
+    """Break a text at its spaces only: an option cut at its hyphens cannot be copied."""
+    return fill(
+        text,
+        96,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def _would_run(service: Shown) -> str:
+    """Write what Docker would start, a thing a line; it holds no secrets any more."""
+    listed = {
+        "mounts": service.mounts,
+        "ports": service.ports,
+        "devices": service.devices,
+        "environment": service.environment,
+    }
+    lines = [
+        f"would run: {service.name}",
+        f"  image: {service.image}",
+        _wrapped(shlex.join(service.argv)),
+        *(f"  {name}: {item}" for name, items in listed.items() for item in items),
+        f"  restart: {service.restart}",
+        f"  health: {service.health}",
+    ]
+    return "\n".join(lines)
 
 
 def models_view(models: Sequence[ServedModel]) -> View:

@@ -1,0 +1,65 @@
+"""What the GPUs have in use, read from the kernel's files and from nvidia-smi's table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workbench.records import GpuStatus
+from workbench.servers import gpu
+
+GIB = 2**30
+
+
+def card(root: Path, name: str, **files: str) -> None:
+    folder = root / "sys/class/drm" / name / "device"
+    folder.mkdir(parents=True)
+    for file, text in files.items():
+        (folder / file).write_text(text + "\n")
+
+
+def test_amds_are_read_from_the_drivers_files(tmp_path: Path, monkeypatch):
+    """Bytes used and there, and how busy it is; a card of another driver has no such files."""
+    monkeypatch.setenv("PATH", "")
+    card(
+        tmp_path,
+        "card1",
+        mem_info_vram_used=str(5 * GIB),
+        mem_info_vram_total=str(24 * GIB),
+        gpu_busy_percent="37",
+    )
+    card(tmp_path, "card0", vendor="0x8086")
+
+    assert gpu.gpus(tmp_path) == (
+        GpuStatus(
+            name="AMD card1",
+            memory_used_bytes=5 * GIB,
+            memory_total_bytes=24 * GIB,
+            busy_percent=37.0,
+        ),
+    )
+
+
+def test_a_machine_without_any_has_none(tmp_path: Path, monkeypatch):
+    """As under WSL with AMD's."""
+    monkeypatch.setenv("PATH", "")
+
+    assert gpu.gpus(tmp_path) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "busy"),
+    [("NVIDIA H200, 1024, 143771, 12", 12.0), ("NVIDIA H200, 1024, 143771, [N/A]", None)],
+)
+def test_a_line_of_nvidias_tool_is_read(line, busy):
+    """MiB become bytes; what is not available is unknown."""
+    found = gpu.parse_nvidia(line)
+
+    assert found == GpuStatus(
+        name="NVIDIA H200",
+        memory_used_bytes=GIB,
+        memory_total_bytes=143771 * 2**20,
+        busy_percent=busy,
+    )
+    assert gpu.parse_nvidia("No devices were found") is None

@@ -1,0 +1,400 @@
+"""
+vLLM in a container, as ``docker-compose.yml`` describes it.
+
+``docker compose`` starts and stops, with the file, ``.env`` and overrides that
+the reader has; Docker is asked what became of it. The container is found by
+the folder that its labels name, whoever started it: this kernel, another
+one, or somebody in a shell. A container of another folder is never touched.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
+
+from ..errors import ServerError, ServerStartError, ServerStateError, WorkbenchError
+from ..failures import diagnose
+from ..records import Death, Diagnosis, Progress, ServerState, ServerStatus
+from ..secretfile import api_key
+from . import container_log, profiles, variables
+from .compose_cli import CommandFailedError, ComposeCli, ServiceConfig
+from .compose_status import Watch
+from .containers import Container, Docker
+from .filelock import only_one
+from .hub_download import HubDownload
+from .processes import port_owner
+from .pull import pull
+
+HOST = "127.0.0.1"
+
+LOG_TAIL_LINES = 2000
+"""Enough of a dead container's log to hold its cause; what follows the cause are tracebacks."""
+
+END_SEEN_S = 2.0
+END_POLL_S = 0.02
+
+Tell = Callable[[str], Mapping[str, str]]
+
+
+class ComposeServer:
+    """
+    The vLLM in this folder's container.
+
+    Args:
+        folder: Where ``docker-compose.yml`` is.
+
+        profile: The service to run; ``None`` takes the one that suits the machine.
+
+        tell: Says, for a profile, what was asked for besides ``.env``, as
+            variables of the compose file (``WORKBENCH_MODEL`` …).
+
+        given: The variables that the environment or ``.env`` sets. Of what
+            neither they nor *tell* name, a container that runs keeps its own.
+
+        port: Where it listens unless a container says otherwise.
+
+        key: The key to start it with; ``None`` makes one for this folder.
+
+        hub_token: For asking the hub how large a model is.
+    """
+
+    backend = "compose"
+    outlasts_waiting = True
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        profile: str | None,
+        tell: Tell,
+        given: Collection[str],
+        port: int,
+        key: str | None,
+        hub_token: str | None,
+        state_dir: Path,
+    ) -> None:
+        self.folder = folder
+        self.wanted_profile = profile
+        self.tell = tell
+        self.given = frozenset(given)
+        self.port = port
+        self.state_dir = state_dir
+        self._key = key
+        self._hub_token = hub_token
+        self._docker = Docker()
+        self._watch = Watch(self._docker)
+        self._last: Container | None = None
+        self._download: HubDownload | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Where the running server is, or the next one will be."""
+        return self._url(self._found())
+
+    @property
+    def api_key(self) -> str | None:
+        """The key that the container asks for; before there is one, the key that it will get."""
+        container = self._found()
+        return container.api_key if container else self._next_key()
+
+    @property
+    def kind(self) -> str:
+        """What makes two boots comparable; see :class:`~workbench.servers.base.Server`."""
+        config = self._cli(self._found()).config()
+        return f"compose {config.image} {variables.model(config.command)}"
+
+    @property
+    def instance(self) -> object | None:
+        """Tell this start of the server from every other one; ``None`` when none runs."""
+        container = self._found()
+        return container.id if container and container.runs else None
+
+    def container(self) -> Container | None:
+        """
+        Find this folder's container: the one that runs, else the latest.
+
+        Raises:
+            BackendUnavailableError: Docker does not answer.
+        """
+        services = {*profiles.PROFILES, *filter(None, [self.wanted_profile])}
+        mine = [
+            container
+            for container in self._docker.containers(services)
+            if container.project_dir.resolve() == self.folder
+        ]
+        return next((each for each in mine if each.runs), mine[0] if mine else None)
+
+    def status(self) -> ServerStatus:
+        """Look at the container first, and ask over HTTP only when there is a process in it."""
+        try:
+            container = self.container()
+        except WorkbenchError as exc:
+            return self._stopped(detail=exc.message)
+        if container is None:
+            return self._stopped()
+        if container.state in ("running", "paused"):
+            return self._watch.running(container, self._url(container))
+        death = self._docker.death(container)
+        why = self._why(container, death)
+        return self._watch.dead(container, self._url(container), death=death, why=why)
+
+    def obstacle(self) -> str | None:
+        """
+        Say what keeps the container from being started at once, in a sentence.
+
+        ``None``: nothing does. An image that would have to be pulled first is an
+        obstacle here, and none for :meth:`prepare`.
+        """
+        try:
+            config = self._cli(self.container()).config()
+            self._check_needs(config)
+            pulled = self._docker.has_image(config.image)
+        except WorkbenchError as exc:
+            return exc.message
+        return None if pulled else f"The image {config.image} is not on this machine yet."
+
+    def prepare(self, on_progress: Callable[[Progress], None]) -> None:
+        """
+        Check the file, the daemon and what is mounted, and pull the image if it is missing.
+
+        Raises:
+            BackendUnavailableError: There is no Docker, or it does not answer.
+
+            ConfigError: The compose file cannot be used.
+
+            ServerStartError: Something to mount is missing, or the image cannot be pulled.
+        """
+        config = self._cli(self.container()).config()
+        self._check_needs(config)
+        if not self._docker.has_image(config.image):
+            pull(self._docker, config.image, on_progress)
+
+    def start(self) -> bool:
+        """
+        Create and start the container; see :class:`~workbench.servers.base.Server`.
+
+        Raises:
+            ServerStartError: Docker could not create or start it.
+
+            ServerStateError: One runs that is not the one asked for, or
+                another folder has the same project name.
+        """
+        with only_one(self._lock_file):
+            container = self.container()
+            cli = self._cli(container)
+            config = cli.config()
+            if container and container.runs:
+                self._check_same(container, cli, config)
+                return False
+            self._check_name_is_free(config.project)
+            self._download = None
+            try:
+                cli.up()
+            except CommandFailedError as exc:
+                self._remove_unstarted(cli)
+                raise self._not_started(exc.lines, config) from exc
+            return True
+
+    def stop(self) -> bool:
+        """Remove the container; the models and the compile cache stay."""
+        with only_one(self._lock_file):
+            self._last = container = self.container()
+            if container is None:
+                return False
+            try:
+                self._cli(container).down()
+            except CommandFailedError as exc:
+                raise self._not_stopped(exc) from exc
+            return container.runs
+
+    def give_up(self) -> None:
+        """End a boot that failed; the container stays, for its log and its exit status."""
+        container = self.container()
+        if container and container.runs:
+            try:
+                self._cli(container).kill()
+            except CommandFailedError as exc:
+                raise self._not_stopped(exc) from exc
+
+    def death(self) -> Death | None:
+        """Say how its process last ended by itself; see :meth:`.containers.Docker.death`."""
+        container = self.container()
+        return self._docker.death(container) if container else None
+
+    def log(self, *, follow: bool = False) -> Iterator[str]:
+        """Yield the lines of the last start; see :class:`~workbench.servers.base.Server`."""
+        container = self.container()
+        if container is None:
+            raise ServerStateError(
+                f"There is no container of {self.folder}, so there is no log.",
+                hint="Start one: workbench up --backend compose",
+                server=self.backend,
+                state=ServerState.STOPPED,
+            )
+        yield from container_log.lines(self._docker.log(container, follow=follow))
+        if follow:
+            self._wait_for_end(container)
+
+    def downloaded(self) -> Progress | None:
+        """Say how much of the model has come from the hub; ``None`` when it is a local folder."""
+        if self._download is None:
+            self._download = self._open_download()
+        if self._download is None:
+            return None
+        return Progress(
+            label="download",
+            done=self._download.done_bytes(),
+            total=self._download.total_bytes(),
+            unit="bytes",
+        )
+
+    def _wait_for_end(self, container: Container) -> None:
+        """Wait until Docker knows of an end that the log has shown; it comes a moment later."""
+        deadline_s = time.monotonic() + END_SEEN_S
+        while time.monotonic() < deadline_s:
+            now = self._docker.inspect(container.id)
+            if now is None or now.state != "running" or now.started_at != container.started_at:
+                return
+            time.sleep(END_POLL_S)
+
+    def _open_download(self) -> HubDownload | None:
+        container, models = self._found(), self.folder / "models"
+        model = variables.model(container.argv) if container else None
+        if not container or not model or (models / model).exists():
+            return None
+        return HubDownload(
+            models / "hf",
+            model,
+            revision=variables.of_command(container.argv).get("WORKBENCH_REVISION", "main"),
+            endpoint=container.environment.get("HF_ENDPOINT") or "https://huggingface.co",
+            token=self._hub_token,
+        )
+
+    def _found(self) -> Container | None:
+        """Find the container; behind a Docker that does not answer there is none."""
+        try:
+            return self.container()
+        except WorkbenchError:
+            return None
+
+    def _url(self, container: Container | None) -> str:
+        port = container.host_port if container and container.host_port else self.port
+        return f"http://{HOST}:{port}/v1"
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.state_dir / "compose.lock"
+
+    def _next_key(self) -> str:
+        return self._key or api_key(self.state_dir)
+
+    def _cli(self, container: Container | None) -> ComposeCli:
+        """
+        Make the command: with what was asked for, else what runs or ran last, else the file's own.
+        """
+        container = container if container and container.runs else None
+        profile = self.wanted_profile or (container and container.service)
+        profile = profile or profiles.choose().profile
+        kept, before = {}, container or self._last
+        if before and before.service == profile:
+            kept = variables.of_command(before.argv)
+            kept |= {"WORKBENCH_PORT": str(before.host_port)} if before.host_port else {}
+        unsaid = {**profiles.told_for(profile), **kept}
+        environment = {name: unsaid[name] for name in unsaid.keys() - self.given}
+        environment |= self.tell(profile)
+        environment["VLLM_API_KEY"] = (
+            container.environment.get("VLLM_API_KEY", "") if container else self._next_key()
+        )
+        return ComposeCli(self.folder, profile=profile, environment=environment)
+
+    def _check_needs(self, config: ServiceConfig) -> None:
+        """Look for what is mounted, before 20 GB are pulled for nothing."""
+        missing = [path for path in config.needs if not Path(path).exists()]
+        if missing and self._docker.is_local():
+            # In Docker's own words, so that one table has the answer.
+            raise self._not_started([f"bind source path does not exist: {missing[0]}"], config)
+
+    def _check_same(self, container: Container, cli: ComposeCli, config: ServiceConfig) -> None:
+        """Refuse to pass one server off as another: only what was asked for is compared."""
+        explicit = self.given | self.tell(cli.profile).keys()
+        runs, asked = variables.of_command(container.argv), variables.of_command(config.command)
+        runs["WORKBENCH_IMAGE"], asked["WORKBENCH_IMAGE"] = container.image, config.image
+        if config.port:
+            runs["WORKBENCH_PORT"], asked["WORKBENCH_PORT"] = map(
+                str, (container.host_port, config.port)
+            )
+        differing = [
+            f"{name.removeprefix('WORKBENCH_').lower().replace('_', ' ')} {runs.get(name, '–')}, "
+            f"and {asked[name]} was asked for"
+            for name in sorted(explicit & asked.keys())
+            if runs.get(name) != asked[name]
+        ]
+        if cli.profile != container.service:
+            differing.insert(0, f"profile {container.service}, and {cli.profile} was asked for")
+        if differing:
+            raise ServerStateError(
+                f"A container runs with {'; '.join(differing)}.",
+                hint="Change over with `workbench restart` and the same options, "
+                "or stop it: workbench down",
+                server=self.backend,
+                state=ServerState.READY,
+            )
+
+    def _check_name_is_free(self, project: str) -> None:
+        """Refuse another folder's name: Compose would take its container for ours."""
+        for container in self._docker.containers(profiles.PROFILES):
+            if container.project == project and container.project_dir.resolve() != self.folder:
+                raise ServerStateError(
+                    f"Another folder has containers under the project name {project!r}: "
+                    f"{container.project_dir} ({container.name}, {container.state}).",
+                    hint="Give this folder a name of its own, in .env: "
+                    f"COMPOSE_PROJECT_NAME={project}-2",
+                    server=self.backend,
+                    state=ServerState.STOPPED,
+                )
+
+    def _remove_unstarted(self, cli: ComposeCli) -> None:
+        """Clear away what was created and could not be started: the next try is a fresh one."""
+        container = self.container()
+        if container and container.state == "created":
+            cli.remove()
+
+    def _why(self, container: Container, death: Death | None) -> Diagnosis | None:
+        lines = self._docker.log_tail(container, LOG_TAIL_LINES)
+        # The daemon's own word, when there was nothing to start.
+        lines += [container.error] if container.error else []
+        code, oom = (death.exit_code, death.oom_killed) if death else (None, False)
+        return diagnose(lines, exit_code=code, oom_killed=oom)
+
+    def _stopped(self, detail: str | None = None) -> ServerStatus:
+        return ServerStatus(
+            backend=self.backend,
+            state=ServerState.STOPPED,
+            base_url=f"http://{HOST}:{self.port}/v1",
+            detail=detail,
+        )
+
+    def _not_started(self, lines: Collection[str], config: ServiceConfig) -> ServerStartError:
+        said = [*lines]
+        found = diagnose(said)
+        cause = found.cause if found else "Docker could not start the container."
+        if found and found.id == "port-in-use" and config.port:
+            owner = self._docker.owner_of_port(config.port) or port_owner(config.port)
+            cause = f"Port {config.port} on {HOST} is taken{f' by {owner}' if owner else ''}."
+        return ServerStartError(
+            f'{cause}\nDocker says: "{said[-1].strip() if said else "nothing"}"',
+            hint=found.fix if found else "What would run: docker compose config",
+            server=self.backend,
+            state=ServerState.STOPPED,
+            log_tail=tuple(said),
+            diagnosis=found,
+        )
+
+    def _not_stopped(self, exc: CommandFailedError) -> ServerError:
+        return ServerError(
+            f"docker compose could not stop the container: {' '.join(exc.lines[-1:])}",
+            hint="See what is there: docker compose ps --all",
+            server=self.backend,
+            state=ServerState.READY,
+        )

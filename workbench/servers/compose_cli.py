@@ -1,0 +1,183 @@
+"""
+The ``docker compose`` command: what people type is what is run, in the project's folder.
+
+The file, ``.env``, overrides and profiles are read by Compose itself, so that
+a container started from here is the one that the same words start in a shell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import BackendUnavailableError, ConfigError
+
+FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    """
+    One service, as Compose makes it of file, overrides and variables.
+
+    Args:
+        project: The name that Compose gives everything of this folder.
+
+        port: Where it is published on this machine; 0 for any free one.
+
+        needs: Paths of this machine that must exist: devices, and what is
+            mounted without being made.
+    """
+
+    project: str
+    image: str
+    command: tuple[str, ...]
+    port: int | None
+    needs: tuple[str, ...]
+
+
+class CommandFailedError(Exception):
+    """``docker compose`` ended with an error; *lines* are what it printed."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.lines = tuple(line for line in said.splitlines() if line.strip())
+
+
+class ComposeCli:
+    """
+    ``docker compose`` in one project folder.
+
+    Args:
+        environment: Variables on top of this process's own; they win over ``.env``.
+    """
+
+    def __init__(self, folder: Path, *, profile: str, environment: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.profile = profile
+        self.environment = environment
+
+    def config(self) -> ServiceConfig:
+        """
+        Ask what would run.
+
+        Raises:
+            BackendUnavailableError: There is no Docker, or one without Compose.
+
+            ConfigError: There is no compose file, it is wrong, or it has no such profile.
+        """
+        self._check_file()
+        try:
+            whole = json.loads(self._run("config", "--format", "json"))
+        except CommandFailedError as exc:
+            raise ConfigError(
+                f"docker compose refuses the compose file in {self.folder}: {_last(exc.lines)}",
+                hint="What is wrong with it: workbench doctor --compose",
+                key="compose file",
+                source=str(self.folder),
+            ) from exc
+        if self.profile not in whole.get("services", {}):
+            known = ", ".join(self._services()) or "none"
+            raise ConfigError(
+                f"The compose file has no service {self.profile!r}; it has: {known}.",
+                hint="Choose one of them: --profile, or WORKBENCH_PROFILE in .env.",
+                key="profile",
+                source=str(self.folder),
+            )
+        return _service(whole["name"], whole["services"][self.profile])
+
+    def up(self) -> None:
+        """
+        Create and start the service's container, and return when its process runs.
+
+        Raises:
+            CommandFailedError: It could not be created or started.
+        """
+        self._run("up", "--detach", "--no-build", self.profile)
+
+    def kill(self) -> None:
+        """End the service's container at once and keep it, with its log and its exit status."""
+        self._run("kill", self.profile)
+
+    def remove(self) -> None:
+        """Remove the service's container, which must not run any more."""
+        self._run("rm", "--force", "--stop", self.profile)
+
+    def down(self) -> None:
+        """Stop and remove the service's container and the network; the volumes stay."""
+        self._run("down")
+
+    def _services(self) -> list[str]:
+        return self._run("config", "--services", profile="*").split()
+
+    def _check_file(self) -> None:
+        if not any((self.folder / name).exists() for name in FILE_NAMES):
+            raise ConfigError(
+                f"There is no docker-compose.yml in {self.folder}.",
+                hint="Run it in a clone of the project, or name its folder: WORKBENCH_HOME=/path.",
+                key="compose file",
+                source=str(self.folder),
+            )
+
+    def _run(self, *words: str, profile: str | None = None) -> str:
+        """Run it and return what it printed on stdout."""
+        docker = shutil.which("docker")
+        if docker is None:
+            raise _missing("There is no docker command on this machine.")
+        argv = [docker, "compose", "--ansi", "never", "--profile", profile or self.profile, *words]
+        done = subprocess.run(
+            argv,
+            cwd=self.folder,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "is not a docker command" in done.stderr or "unknown flag: --ansi" in done.stderr:
+            raise _missing("This Docker has no `docker compose` (version 2).")
+        if done.returncode:
+            raise CommandFailedError(done.stderr)
+        return done.stdout
+
+
+def _service(project: str, service: Mapping[str, Any]) -> ServiceConfig:
+    mounts = service.get("volumes") or ()
+    needs = [
+        mount["source"]
+        for mount in mounts
+        if mount["type"] == "bind" and not (mount.get("bind") or {}).get("create_host_path")
+    ]
+    # Compose before 2.30 writes a device as a mapping, podman's as a string.
+    devices = [
+        device["source"] if isinstance(device, Mapping) else device.split(":")[0]
+        for device in service.get("devices") or ()
+    ]
+    ports = [entry.get("published") for entry in service.get("ports") or ()]
+    return ServiceConfig(
+        project=project,
+        image=service["image"],
+        command=tuple(service.get("command") or ()),
+        port=int(ports[0]) if ports and str(ports[0]).isdigit() else None,
+        needs=(*devices, *needs),
+    )
+
+
+def _last(lines: tuple[str, ...]) -> str:
+    return lines[-1] if lines else "it says nothing"
+
+
+def _missing(what: str) -> BackendUnavailableError:
+    return BackendUnavailableError(
+        what,
+        hint="Install Docker Engine with Compose in Ubuntu (https://docs.docker.com/engine/install/"
+        "ubuntu/), or use the embedded server: workbench up --backend embedded",
+        server="compose",
+        state="stopped",
+    )

@@ -1,0 +1,73 @@
+"""
+What the GPUs of this machine have in use: AMD's from the kernel's files, NVIDIA's from its tool.
+
+Under WSL an AMD GPU has neither; Windows' Task Manager shows it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from ..records import GpuStatus
+
+NVIDIA_QUERY = "name,memory.used,memory.total,utilization.gpu"
+
+NVIDIA_TIMEOUT_S = 3.0
+"""nvidia-smi takes up to a second when no program keeps the driver awake."""
+
+
+def gpus(root: Path = Path("/")) -> tuple[GpuStatus, ...]:
+    """List what can be asked on this machine; *root* is where its files are."""
+    return (*_amd(root), *_nvidia())
+
+
+def _amd(root: Path) -> list[GpuStatus]:
+    """
+    Read the amdgpu driver's files.
+
+    Source: https://docs.kernel.org/gpu/amdgpu/driver-misc.html
+    """
+    found = []
+    for used in sorted((root / "sys/class/drm").glob("card*/device/mem_info_vram_used")):
+        try:
+            found.append(
+                GpuStatus(
+                    name=f"AMD {used.parent.parent.name}",
+                    memory_used_bytes=int(used.read_text()),
+                    memory_total_bytes=int(used.with_name("mem_info_vram_total").read_text()),
+                    busy_percent=float(used.with_name("gpu_busy_percent").read_text()),
+                )
+            )
+        except (OSError, ValueError):
+            continue  # a card that is asleep answers with an error
+    return found
+
+
+def _nvidia() -> list[GpuStatus]:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return []
+    query = [tool, f"--query-gpu={NVIDIA_QUERY}", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(
+            query, capture_output=True, text=True, timeout=NVIDIA_TIMEOUT_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [status for line in done.stdout.splitlines() if (status := parse_nvidia(line))]
+
+
+def parse_nvidia(line: str) -> GpuStatus | None:
+    """Read one line of nvidia-smi's table; ``None`` for what it does not know (``[N/A]``)."""
+    try:
+        name, used_mib, total_mib, busy = (part.strip() for part in line.split(","))
+        return GpuStatus(
+            name=name,
+            memory_used_bytes=int(used_mib) * 2**20,
+            memory_total_bytes=int(total_mib) * 2**20,
+            busy_percent=float(busy) if busy.replace(".", "").isdigit() else None,
+        )
+    except ValueError:
+        return None

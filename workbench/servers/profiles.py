@@ -1,0 +1,131 @@
+"""
+Which service of the compose file suits this machine, and what it has to be told.
+
+Only files are looked at: a probe of the GPU itself is the doctor's.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import BackendUnavailableError
+
+PROFILES = ("wsl-legacy", "wsl-rocdxg", "rocm", "cuda", "cpu")
+
+ROCM_7_IMAGE = "vllm/vllm-openai-rocm:v0.31.0"
+"""The last release whose image has ROCm 7.2, which older librocdxg must be paired with."""
+
+FIRST_FOR_ROCM_10 = (1, 2, 1)
+"""The first librocdxg made for ROCm 7.14 and 10; also the first that brings ``dids.conf``."""
+
+ROCDXG_PLACES = ("opt/rocm/lib", "usr/lib", "usr/lib/x86_64-linux-gnu", "usr/local/lib")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """
+    A profile for this machine.
+
+    Args:
+        because: What on this machine speaks for it.
+
+        environment: Variables for the compose file where its defaults do not suit.
+    """
+
+    profile: str
+    because: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def choose(root: Path = Path("/")) -> Choice:
+    """
+    Choose the profile from what the machine has.
+
+    Args:
+        root: Where its files are.
+
+    Raises:
+        BackendUnavailableError: A Radeon under WSL with neither of AMD's two stacks.
+    """
+    if (root / "dev/dxg").exists():
+        return _on_wsl(root)
+    if (root / "dev/kfd").exists():
+        return Choice(profile="rocm", because="/dev/kfd is there")
+    if (root / "proc/driver/nvidia/version").exists():
+        return Choice(profile="cuda", because="NVIDIA's driver is loaded")
+    return Choice(
+        profile="cpu",
+        because="no GPU was found: no /dev/dxg, no /dev/kfd, no NVIDIA driver",
+        environment=told_for("cpu", root),
+    )
+
+
+def told_for(profile: str, root: Path = Path("/")) -> dict[str, str]:
+    """Say what the compose file must be told on this machine when *profile* is wanted."""
+    if profile == "wsl-rocdxg":
+        return _rocdxg_environment(root)
+    if profile == "cpu" and platform.machine() == "aarch64":
+        return {"WORKBENCH_IMAGE": "vllm/vllm-openai-cpu:v0.33.0-arm64"}
+    return {}
+
+
+def _on_wsl(root: Path) -> Choice:
+    if (root / "usr/lib/wsl/lib/libcuda.so.1").exists():
+        return Choice(profile="cuda", because="WSL has NVIDIA's libcuda.so.1")
+    if found := _rocdxg(root):
+        return Choice(
+            profile="wsl-rocdxg",
+            because=f"/dev/dxg and /{found.relative_to(root)} are there",
+            environment=told_for("wsl-rocdxg", root),
+        )
+    legacy = root / "opt/rocm/lib/libhsa-runtime64.so.1"
+    if legacy.exists() and _package_version("hsa-runtime-rocr4wsl-amdgpu", root):
+        return Choice(
+            profile="wsl-legacy",
+            because="/dev/dxg and the package hsa-runtime-rocr4wsl-amdgpu are there",
+        )
+    raise BackendUnavailableError(
+        "WSL has a GPU (/dev/dxg), and neither of AMD's two stacks is installed: "
+        "no librocdxg.so, no package hsa-runtime-rocr4wsl-amdgpu.",
+        hint="Install ROCm for WSL with librocdxg (https://github.com/ROCm/librocdxg), "
+        "or go without the GPU: workbench up --backend compose --profile cpu",
+        server="compose",
+        state="stopped",
+    )
+
+
+def _rocdxg(root: Path) -> Path | None:
+    return next(
+        (path for place in ROCDXG_PLACES if (path := root / place / "librocdxg.so").exists()), None
+    )
+
+
+def _rocdxg_environment(root: Path) -> dict[str, str]:
+    """Name the library where it is, the device list if there is one, and an image of its age."""
+    told = {}
+    found = _rocdxg(root)
+    if found and found.parent != root / "opt/rocm/lib":
+        told["WORKBENCH_ROCDXG_LIB"] = f"/{found.relative_to(root)}"
+    if not (root / "opt/rocm/share/rocdxg/dids.conf").exists():
+        told["WORKBENCH_ROCDXG_DIDS"] = "/dev/null"
+    version = _package_version("rocdxg-roct", root)
+    if version and version < FIRST_FOR_ROCM_10:
+        told["WORKBENCH_IMAGE"] = ROCM_7_IMAGE
+    return told
+
+
+def _package_version(name: str, root: Path) -> tuple[int, ...] | None:
+    """Read the version of a Debian package that is installed; ``None`` if it is not."""
+    try:
+        status = (root / "var/lib/dpkg/status").read_text(errors="replace")
+    except OSError:
+        return None
+    stanza = re.search(rf"^Package: {re.escape(name)}\n(?:.+\n)*", status, re.MULTILINE)
+    if not stanza or "Status: install ok installed" not in stanza[0]:
+        return None
+    version = re.search(r"^Version: (\d+(?:\.\d+)*)", stanza[0], re.MULTILINE)
+    return tuple(map(int, version[1].split("."))) if version else ()

@@ -1,0 +1,69 @@
+"""
+The compose file's variables, read back from the command line of a container.
+
+A container that runs says best what it was started with, whoever started it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shlex
+from collections.abc import Sequence
+
+MODEL = "WORKBENCH_MODEL"
+EXTRA_ARGS = "WORKBENCH_EXTRA_ARGS"
+
+# As docker-compose.yml writes its command.
+FLAGS = {
+    "--served-model-name": "WORKBENCH_SERVED_MODEL_NAME",
+    "--revision": "WORKBENCH_REVISION",
+    "--max-model-len": "WORKBENCH_MAX_MODEL_LEN",
+    "--gpu-memory-utilization": "WORKBENCH_GPU_MEMORY_UTILIZATION",
+    "--dtype": "WORKBENCH_DTYPE",
+    "--kv-cache-dtype": "WORKBENCH_KV_CACHE_DTYPE",
+    "--quantization": "WORKBENCH_QUANTIZATION",
+    "--tool-call-parser": "WORKBENCH_TOOL_CALL_PARSER",
+}
+LAST_FLAG = "--kv-cache-dtype"
+"""The last one that is always there; then those that may be, then the extra arguments."""
+
+
+def of_command(argv: Sequence[str]) -> dict[str, str]:
+    """
+    Read the variables that make a command line of ``vllm serve``.
+
+    Another compose file's command may have none of them, or other flags: what
+    is not recognized is left out.
+    """
+    found = {
+        FLAGS[flag]: value
+        for flag, value in itertools.pairwise(argv)
+        if flag in FLAGS and not value.startswith("--")
+    }
+    if name := model(argv):
+        found[MODEL] = name
+    if extra := _extra(argv):
+        found[EXTRA_ARGS] = shlex.join(extra)
+    return found
+
+
+def _extra(argv: Sequence[str]) -> Sequence[str]:
+    """Return what stands behind all that the file itself writes."""
+    if LAST_FLAG not in argv:
+        return ()
+    rest = argv[argv.index(LAST_FLAG) + 2 :]
+    while rest and (rest[0] in FLAGS or rest[0] == "--enable-auto-tool-choice"):
+        rest = rest[2:] if rest[0] in FLAGS else rest[1:]
+    return rest
+
+
+def model(argv: Sequence[str]) -> str | None:
+    """
+    Return what is served: the word behind ``serve``, or the first where the entrypoint has that.
+
+    ``--model`` counts too, in other people's files.
+    """
+    for mark in ("serve", "--model"):
+        if mark in argv[:-1]:
+            return argv[argv.index(mark) + 1]
+    return argv[0] if argv and not argv[0].startswith("-") else None
