@@ -21,7 +21,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.compose.vllm_image import build, override
 from workbench.errors import WorkbenchError
+from workbench.servers.engine import Engine
 from workbench.session import Session
 from workbench.terminal import PlainProgress
 
@@ -100,8 +102,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if _kind(item) is Kind.NOTEBOOK:
         item.config.shared_server.up()  # type: ignore[attr-defined]
+        if docker_answers():
+            _offer_container(item.config.shared_server.state_dir)  # type: ignore[attr-defined]
     if _kind(item) is Kind.DOCKER and not docker_answers():
         pytest.skip('no Docker Engine answers; on Debian or Ubuntu: eval "$(.ci/docker-engine)"')
+
+
+@cache
+def _offer_container(folder: Path) -> None:
+    """Let notebooks start this project's own container, with the image that the tests have."""
+    engine = Engine(PROJECT / ".engine")
+    build(engine)
+    file = folder / "override.yml"
+    file.write_text(override(engine, environment={"VLLM_CPU_KVCACHE_SPACE": "1"}))
+    os.environ |= {
+        "COMPOSE_FILE": f"docker-compose.yml:{file}",
+        "COMPOSE_PROJECT_NAME": folder.name,
+        "WORKBENCH_PROFILE": "cpu",
+        "WORKBENCH_EXTRA_ARGS": "--enforce-eager",
+        "WORKBENCH_PORT": "0",
+    }
 
 
 @cache

@@ -127,3 +127,19 @@ def test_python_arguments_are_checked_like_text(project: Path):
         load(project, base_url="http://me:hidden@host/v1")
 
     assert "hidden" not in str(caught.value)
+
+
+def test_the_server_that_was_started_is_meant_by_later_commands(tmp_path: Path):
+    """``up --backend compose``, then plain ``status``; what is set somewhere still wins."""
+    environ = {"WORKBENCH_HOME": str(tmp_path)}
+    started = settings.load(environ=environ, backend="compose")
+    started.state_dir.mkdir()
+    settings.remember_backend(started)
+
+    later = settings.load(environ=environ)
+    assert (later.backend, later.origins["backend"]) == ("compose", "backend: workbench up")
+    assert settings.load(environ={**environ, "WORKBENCH_BACKEND": "embedded"}).backend == "embedded"
+    assert settings.load(environ=environ, base_url="http://x:1/v1").backend == "remote"
+
+    settings.forget_backend(later)
+    assert settings.load(environ=environ).backend == "embedded"

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from .client import Client, Stream
     from .servers.compose import ComposeServer
+    from .servers.variables import Wanted
     from .telemetry import Telemetry
 
 # The client and telemetry are imported where they are first needed: `status`
@@ -142,10 +143,12 @@ class Session:
         return self._boot(on_progress)
 
     def _boot(self, on_progress: Callable[[Progress], None]) -> ServerStatus:
+        history = self._history()
+        settings_module.remember_backend(self.settings)
         outcome = boot(
             self.server,
             model=_remote_model(self.settings),
-            history=self._history(),
+            history=history,
             on_progress=on_progress,
             timeout_s=self.settings.boot_timeout_s,
         )
@@ -169,6 +172,7 @@ class Session:
             return False
         self.close_client()
         stopped = self.server.stop()
+        settings_module.forget_backend(self.settings)
         self._mine = None
         return stopped
 
@@ -312,7 +316,7 @@ def _compose_server(settings: Settings) -> ComposeServer:
     return ComposeServer(
         settings.home,
         profile=settings.profile,
-        tell=lambda profile: compose_variables(settings, profile),
+        want=lambda profile: wanted_of_compose(settings, profile),
         given=settings.named,
         port=settings.port,
         key=settings.vllm_api_key.reveal() if settings.vllm_api_key else None,
@@ -321,31 +325,43 @@ def _compose_server(settings: Settings) -> ComposeServer:
     )
 
 
-def compose_variables(settings: Settings, profile: str) -> dict[str, str]:
+def wanted_of_compose(settings: Settings, profile: str) -> Wanted:
     """
-    Say what the compose file must be told besides ``.env``, by its variables' names.
+    Say what the compose file must be told besides ``.env``.
 
-    These are the arguments, and what follows from the model: who reads its
-    tool calls. Where no setting names one, the CPU gets the model that is in
-    the repository.
+    Asked for are the arguments, and what follows from a model that is named:
+    who reads its tool calls. Where none is, the CPU gets the one that is in the
+    repository.
 
     Raises:
         ConfigError: The model is a folder that the container does not see.
     """
-    told = {
+    from .servers.variables import Wanted
+
+    asked = {
         f"WORKBENCH_{name.upper()}": str(getattr(settings, name))
         for name in COMPOSE_ARGUMENTS
         if settings.origins[name] == "argument"
     }
-    model = settings.model or (EMBEDDED_MODEL if profile == "cpu" else COMPOSE_MODEL)
+    if settings.model:
+        return Wanted(asked=asked | _of_model(settings.model, settings), otherwise={})
+    if profile != "cpu":
+        # The file names the model itself, and does not know its parser.
+        return Wanted(asked=asked, otherwise=_parser(parser_of_family(COMPOSE_MODEL), settings))
+    length = {"WORKBENCH_MAX_MODEL_LEN": str(EMBEDDED_MAX_MODEL_LEN)}
+    return Wanted(asked=asked, otherwise=length | _of_model(EMBEDDED_MODEL, settings))
+
+
+def _of_model(model: str, settings: Settings) -> dict[str, str]:
     name, parser = _in_container(model, settings)
-    if model != COMPOSE_MODEL:
-        told["WORKBENCH_MODEL"] = name
-    if parser and "WORKBENCH_TOOL_CALL_PARSER" not in settings.named:
-        told["WORKBENCH_TOOL_CALL_PARSER"] = parser
-    if model == EMBEDDED_MODEL and settings.max_model_len is None:
-        told["WORKBENCH_MAX_MODEL_LEN"] = str(EMBEDDED_MAX_MODEL_LEN)
-    return told
+    return {"WORKBENCH_MODEL": name, **_parser(parser, settings)}
+
+
+def _parser(name: str | None, settings: Settings) -> dict[str, str]:
+    """Name the tool parser, unless somebody did."""
+    if name is None or "WORKBENCH_TOOL_CALL_PARSER" in settings.named:
+        return {}
+    return {"WORKBENCH_TOOL_CALL_PARSER": name}
 
 
 def _in_container(model: str, settings: Settings) -> tuple[str, str | None]:

@@ -26,6 +26,9 @@ BACKENDS: tuple[Backend, ...] = ("embedded", "compose", "remote")
 COMPOSE_MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 """What docker-compose.yml serves if nothing is set; a test keeps the two the same."""
 
+CHOSEN = "backend"
+"""The file of the state folder that says which server was started last."""
+
 EMBEDDED_MODEL = "pocket"
 EMBEDDED_MAX_MODEL_LEN = 2048
 
@@ -119,7 +122,8 @@ class Settings:
     What the workbench was told. Make one with :func:`load`.
 
     ``origins`` names the source of each field: ``argument``, the name of an
-    environment variable, ``.env: NAME`` or ``default``. ``named`` has the
+    environment variable, ``.env: NAME``, ``backend: workbench up`` for a server that
+    was started, or ``default``. ``named`` has the
     variables of the environment and of ``.env`` that are set: the compose file
     reads more of them than there are fields.
     """
@@ -275,9 +279,37 @@ def load(
         values["backend"], origins["backend"] = "remote", origins["base_url"]
     for name in ("state_dir", "engine_dir"):
         values[name] = home / values[name]
+    if origins["backend"] == "default" and (chosen := _remembered(values["state_dir"])):
+        values["backend"], origins["backend"] = chosen, f"{CHOSEN}: workbench up"
     _fill_defaults_of(values["backend"], values)
     named = frozenset(name for name, text in {**dotenv, **environ}.items() if text)
     return Settings(home=home, origins=MappingProxyType(origins), named=named, **values)
+
+
+def remember_backend(settings: Settings) -> None:
+    """
+    Have later commands in this folder mean the server that was started, without naming it again.
+
+    The embedded one is what is meant anyway, and a remote one is nobody's to remember.
+    """
+    path = settings.state_dir / CHOSEN
+    if settings.backend == "compose":
+        path.write_text("compose\n")
+    elif settings.backend == "embedded":
+        path.unlink(missing_ok=True)
+
+
+def forget_backend(settings: Settings) -> None:
+    """Take back :func:`remember_backend`: the server was stopped."""
+    (settings.state_dir / CHOSEN).unlink(missing_ok=True)
+
+
+def _remembered(state_dir: Path) -> Backend | None:
+    try:
+        text = (state_dir / CHOSEN).read_text().strip()
+    except OSError:
+        return None
+    return text if text in BACKENDS else None
 
 
 def _fill_defaults_of(backend: Backend, values: dict[str, Any]) -> None:

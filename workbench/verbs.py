@@ -105,7 +105,7 @@ def workbench() -> None:
 @_json_option
 @click.pass_obj
 def up(skin: Skin, /, apply: bool, as_json: bool, **settings: Any) -> Shown:
-    """Make the server ready; installs, pulls and starts what is missing."""
+    """Make the server ready: install, pull, start."""
     with skin.configured(**settings) as session, skin.progress() as on_progress:
         try:
             status = session.up(on_progress=on_progress)
@@ -148,7 +148,7 @@ def down(skin: Skin, /, if_mine: bool) -> Shown:
 @_json_option
 @click.pass_obj
 def restart(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
-    """Stop the server and start it again, with other settings if given."""
+    """Stop the server, and start it again."""
     with skin.configured(**settings) as session, skin.progress() as on_progress:
         status = session.restart(on_progress=on_progress)
     return _shown(views.status_view(status), as_json)
@@ -159,7 +159,7 @@ def restart(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
 @_json_option
 @click.pass_obj
 def status(skin: Skin, /, show_settings: bool, as_json: bool) -> Shown:
-    """Say whether the server is up, what it serves and what it uses."""
+    """Say whether the server is up, and what it uses."""
     if show_settings:
         return _shown(views.settings_view(skin.session.settings), as_json)
     return _shown(views.status_view(skin.session.status()), as_json)
@@ -221,7 +221,7 @@ def chat(
 @_json_option
 @click.pass_obj
 def telemetry(skin: Skin, /, last: int, as_json: bool) -> Shown:
-    """Show the last requests, from every notebook and shell of this folder."""
+    """Show the last requests of this folder."""
     return _shown(views.telemetry_view(skin.session.telemetry.frame(last=last)), as_json)
 
 
@@ -236,7 +236,7 @@ def telemetry(skin: Skin, /, last: int, as_json: bool) -> Shown:
 @_json_option
 @click.pass_obj
 def doctor(skin: Skin, /, compose_file: Path | None, profile: str | None, as_json: bool) -> Shown:
-    """Say what is wrong with a compose file for vLLM, why, and what to write instead."""
+    """Say what is wrong with a compose file."""
     from .doctor import lint  # reads YAML, which no other verb needs
 
     settings = skin.session.settings
@@ -280,7 +280,7 @@ def run(  # click passes all but the skin by name
     as_json: bool,
     **settings: Any,
 ) -> Shown:
-    """Execute notebooks headless: all numbered ones, or those named."""
+    """Execute notebooks: all numbered, or those named."""
     from . import headless  # papermill takes seconds to import
 
     with skin.configured(**settings) as session:

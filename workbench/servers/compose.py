@@ -10,7 +10,7 @@ one, or somebody in a shell. A container of another folder is never touched.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from ..errors import ServerError, ServerStartError, ServerStateError, WorkbenchError
@@ -25,6 +25,7 @@ from .filelock import only_one
 from .hub_download import HubDownload
 from .processes import port_owner
 from .pull import pull
+from .variables import Wanted
 
 HOST = "127.0.0.1"
 
@@ -34,7 +35,8 @@ LOG_TAIL_LINES = 2000
 END_SEEN_S = 2.0
 END_POLL_S = 0.02
 
-Tell = Callable[[str], Mapping[str, str]]
+LATELY_S = 1.0
+"""How long an address is believed: every request asks for it, and Docker takes milliseconds."""
 
 
 class ComposeServer:
@@ -46,11 +48,10 @@ class ComposeServer:
 
         profile: The service to run; ``None`` takes the one that suits the machine.
 
-        tell: Says, for a profile, what was asked for besides ``.env``, as
-            variables of the compose file (``WORKBENCH_MODEL`` …).
+        want: Says, for a profile, what is wanted besides ``.env``.
 
         given: The variables that the environment or ``.env`` sets. Of what
-            neither they nor *tell* name, a container that runs keeps its own.
+            neither they nor anybody asks for, a container that runs keeps its own.
 
         port: Where it listens unless a container says otherwise.
 
@@ -67,7 +68,7 @@ class ComposeServer:
         folder: Path,
         *,
         profile: str | None,
-        tell: Tell,
+        want: Callable[[str], Wanted],
         given: Collection[str],
         port: int,
         key: str | None,
@@ -76,7 +77,7 @@ class ComposeServer:
     ) -> None:
         self.folder = folder
         self.wanted_profile = profile
-        self.tell = tell
+        self.want = want
         self.given = frozenset(given)
         self.port = port
         self.state_dir = state_dir
@@ -85,17 +86,18 @@ class ComposeServer:
         self._docker = Docker()
         self._watch = Watch(self._docker)
         self._last: Container | None = None
+        self._seen: tuple[float, Container | None] | None = None
         self._download: HubDownload | None = None
 
     @property
     def base_url(self) -> str:
         """Where the running server is, or the next one will be."""
-        return self._url(self._found())
+        return self._url(self._lately())
 
     @property
     def api_key(self) -> str | None:
         """The key that the container asks for; before there is one, the key that it will get."""
-        container = self._found()
+        container = self._lately()
         return container.api_key if container else self._next_key()
 
     @property
@@ -188,7 +190,7 @@ class ComposeServer:
                 self._check_same(container, cli, config)
                 return False
             self._check_name_is_free(config.project)
-            self._download = None
+            self._download = self._seen = None
             try:
                 cli.up()
             except CommandFailedError as exc:
@@ -203,7 +205,7 @@ class ComposeServer:
             if container is None:
                 return False
             try:
-                self._cli(container).down()
+                self._cli_of(container).down()
             except CommandFailedError as exc:
                 raise self._not_stopped(exc) from exc
             return container.runs
@@ -213,7 +215,7 @@ class ComposeServer:
         container = self.container()
         if container and container.runs:
             try:
-                self._cli(container).kill()
+                self._cli_of(container).kill()
             except CommandFailedError as exc:
                 raise self._not_stopped(exc) from exc
 
@@ -278,6 +280,13 @@ class ComposeServer:
         except WorkbenchError:
             return None
 
+    def _lately(self) -> Container | None:
+        """Find the container, or believe what was found a moment ago."""
+        now_s = time.monotonic()
+        if self._seen is None or now_s - self._seen[0] > LATELY_S:
+            self._seen = now_s, self._found()
+        return self._seen[1]
+
     def _url(self, container: Container | None) -> str:
         port = container.host_port if container and container.host_port else self.port
         return f"http://{HOST}:{port}/v1"
@@ -296,17 +305,23 @@ class ComposeServer:
         container = container if container and container.runs else None
         profile = self.wanted_profile or (container and container.service)
         profile = profile or profiles.choose().profile
-        kept, before = {}, container or self._last
+        wanted, kept = self.want(profile), {}
+        before = container or self._last
         if before and before.service == profile:
             kept = variables.of_command(before.argv)
             kept |= {"WORKBENCH_PORT": str(before.host_port)} if before.host_port else {}
-        unsaid = {**profiles.told_for(profile), **kept}
+        unsaid = {**profiles.told_for(profile), **wanted.otherwise, **kept}
         environment = {name: unsaid[name] for name in unsaid.keys() - self.given}
-        environment |= self.tell(profile)
+        environment |= wanted.asked
         environment["VLLM_API_KEY"] = (
             container.environment.get("VLLM_API_KEY", "") if container else self._next_key()
         )
         return ComposeCli(self.folder, profile=profile, environment=environment)
+
+    def _cli_of(self, container: Container) -> ComposeCli:
+        """Make the command that ends a container, whatever is wanted by now."""
+        self._seen = None
+        return ComposeCli(self.folder, profile=container.service, environment={})
 
     def _check_needs(self, config: ServiceConfig) -> None:
         """Look for what is mounted, before 20 GB are pulled for nothing."""
@@ -317,7 +332,7 @@ class ComposeServer:
 
     def _check_same(self, container: Container, cli: ComposeCli, config: ServiceConfig) -> None:
         """Refuse to pass one server off as another: only what was asked for is compared."""
-        explicit = self.given | self.tell(cli.profile).keys()
+        explicit = self.given | self.want(cli.profile).asked.keys()
         runs, asked = variables.of_command(container.argv), variables.of_command(config.command)
         runs["WORKBENCH_IMAGE"], asked["WORKBENCH_IMAGE"] = container.image, config.image
         if config.port:

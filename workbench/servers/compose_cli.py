@@ -21,6 +21,10 @@ from ..errors import BackendUnavailableError, ConfigError
 FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 
+NO_COMPOSE = ("is not a docker command", "unknown command: docker compose", "unknown flag: --ansi")
+"""What a docker command without the plugin says, in its versions."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceConfig:
     """
@@ -140,7 +144,7 @@ class ComposeCli:
             text=True,
             check=False,
         )
-        if "is not a docker command" in done.stderr or "unknown flag: --ansi" in done.stderr:
+        if any(text in done.stderr for text in NO_COMPOSE):
             raise _missing("This Docker has no `docker compose` (version 2).")
         if done.returncode:
             raise CommandFailedError(done.stderr)
@@ -154,7 +158,7 @@ def _service(project: str, service: Mapping[str, Any]) -> ServiceConfig:
         for mount in mounts
         if mount["type"] == "bind" and not (mount.get("bind") or {}).get("create_host_path")
     ]
-    # Compose before 2.30 writes a device as a mapping, podman's as a string.
+    # Compose 2.26 writes a device as a mapping, earlier ones as "source:target".
     devices = [
         device["source"] if isinstance(device, Mapping) else device.split(":")[0]
         for device in service.get("devices") or ()

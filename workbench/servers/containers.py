@@ -26,6 +26,7 @@ PULL_SILENCE_S = 120
 VLLM_PORT = "8000/tcp"
 
 LABEL = "com.docker.compose"
+COMPOSES = [f"{LABEL}.service", f"{LABEL}.oneoff=False"]
 
 EVENTS = ("start", "kill", "oom", "health_status", "die")
 
@@ -142,13 +143,12 @@ class Docker:
 
     def containers(self, services: Iterable[str]) -> list[Container]:
         """List Compose's containers of these services, of every project, newest first."""
-        found: dict[str, Container] = {}
-        for service in services:
-            for short in self._ask("containers", all=True, filters=_of_service(service)):
-                container = self.inspect(short["Id"])
-                if container:
-                    found[container.id] = container
-        return sorted(found.values(), key=_age, reverse=True)
+        wanted = frozenset(services)
+        listed = self._ask("containers", all=True, filters={"label": COMPOSES}) or ()
+        ids = [each["Id"] for each in listed if each["Labels"][f"{LABEL}.service"] in wanted]
+        # Between the list and the look one may have gone.
+        found = [container for id in ids if (container := self.inspect(id))]
+        return sorted(found, key=_age, reverse=True)
 
     def inspect(self, container_id: str) -> Container | None:
         """Look at one container; ``None`` when it is gone."""
@@ -299,10 +299,6 @@ def _unavailable(exc: Exception) -> BackendUnavailableError:
         server="compose",
         state="stopped",
     )
-
-
-def _of_service(service: str) -> dict[str, list[str]]:
-    return {"label": [f"{LABEL}.service={service}", f"{LABEL}.oneoff=False"]}
 
 
 def _container(details: Mapping[str, Any]) -> Container:

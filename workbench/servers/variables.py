@@ -8,7 +8,24 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """
+    What the compose file is to be told besides ``.env``, by its variables' names.
+
+    Args:
+        asked: What somebody asked for; a container that runs otherwise is another one.
+
+        otherwise: What suits if nobody asked, and nothing runs that has its own.
+    """
+
+    asked: Mapping[str, str]
+    otherwise: Mapping[str, str]
+
 
 MODEL = "WORKBENCH_MODEL"
 EXTRA_ARGS = "WORKBENCH_EXTRA_ARGS"

@@ -1,0 +1,100 @@
+"""What a session tells the compose file: what was asked for, and what else would suit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workbench import settings
+from workbench.errors import ConfigError
+from workbench.servers.variables import Wanted
+from workbench.session import wanted_of_compose
+
+
+def wanted(home: Path, profile: str, environ: dict[str, str] | None = None, **arguments) -> Wanted:
+    told = settings.load(
+        environ={"WORKBENCH_HOME": str(home), **(environ or {})}, backend="compose", **arguments
+    )
+    return wanted_of_compose(told, profile)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A project whose models folder has the pocket model itself, not a link to it."""
+    folder = tmp_path / "models" / "pocket"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"max_position_embeddings": 2048}')
+    (folder / "chat_template.jinja").write_text("<tool_call>")
+    return tmp_path
+
+
+def test_without_a_model_the_cpu_would_get_the_pocket(home: Path):
+    """Nobody asked for it, so that whatever runs instead is left alone."""
+    assert wanted(home, "cpu") == Wanted(
+        asked={},
+        otherwise={
+            "WORKBENCH_MODEL": "pocket",
+            "WORKBENCH_TOOL_CALL_PARSER": "hermes",
+            "WORKBENCH_MAX_MODEL_LEN": "2048",
+        },
+    )
+
+
+def test_without_a_model_a_gpu_gets_the_files_own_and_its_parser(home: Path):
+    """The file names the model; who reads its tool calls it leaves to us."""
+    assert wanted(home, "wsl-rocdxg") == Wanted(
+        asked={}, otherwise={"WORKBENCH_TOOL_CALL_PARSER": "llama3_json"}
+    )
+
+
+@pytest.mark.parametrize("how", ["argument", "environment"])
+def test_a_model_that_is_named_is_asked_for_with_its_parser(home: Path, how: str):
+    """By whatever way it is named."""
+    name = "Qwen/Qwen3-8B"
+    if how == "argument":
+        found = wanted(home, "rocm", model=name)
+    else:
+        found = wanted(home, "rocm", {"WORKBENCH_MODEL": name})
+
+    assert found == Wanted(
+        asked={"WORKBENCH_MODEL": name, "WORKBENCH_TOOL_CALL_PARSER": "hermes"}, otherwise={}
+    )
+
+
+def test_a_parser_that_is_named_is_left_alone(home: Path):
+    """Who sets one knows better."""
+    found = wanted(home, "cuda", {"WORKBENCH_TOOL_CALL_PARSER": "mine"}, model="Qwen/Qwen3-8B")
+
+    assert found.asked == {"WORKBENCH_MODEL": "Qwen/Qwen3-8B"}
+
+
+def test_a_path_below_models_is_the_folders_name_in_the_container(home: Path):
+    """The working folder there is /models."""
+    found = wanted(home, "cpu", model=str(home / "models" / "pocket"), max_model_len=512)
+
+    assert found.asked["WORKBENCH_MODEL"] == "pocket"
+    assert found.asked["WORKBENCH_MAX_MODEL_LEN"] == "512"
+
+
+def test_a_folder_elsewhere_is_refused_also_behind_a_link(home: Path, tmp_path: Path):
+    """The container sees ./models and nothing else of this machine."""
+    outside = tmp_path / "elsewhere" / "llama"
+    outside.mkdir(parents=True)
+    (outside / "config.json").write_text("{}")
+    (home / "models" / "linked").symlink_to(outside)
+
+    for model in (str(outside), "linked"):
+        with pytest.raises(ConfigError, match="sees only what is below") as caught:
+            wanted(home, "cpu", model=model)
+        assert "a link does not help" in caught.value.hint
+
+
+def test_an_exported_value_needs_no_telling(home: Path):
+    """Compose reads the environment and ``.env`` itself; only arguments are passed on."""
+    environ = {"WORKBENCH_GPU_MEMORY_UTILIZATION": "0.8", "WORKBENCH_PORT": "8123"}
+
+    assert wanted(home, "rocm", environ).asked == {}
+    assert wanted(home, "rocm", environ, gpu_memory_utilization=0.7).asked == {
+        "WORKBENCH_GPU_MEMORY_UTILIZATION": "0.7"
+    }
