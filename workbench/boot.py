@@ -191,13 +191,13 @@ def _progress(
     if phases[-1].name == LOAD and (fetched := server.downloaded()) and _is_coming(fetched):
         return _download(fetched, phases, now_s)
     left_s = eta_s(phases, now_s=now_s, earlier=earlier)
-    share = "" if reader.fraction is None else f", {reader.fraction:.0%}"
     return Progress(
-        label=f"{phases[-1].name}{share}",
+        label=phases[-1].name,
         done=now_s,
         total=None if left_s is None else now_s + left_s,
         unit="s",
         eta_s=left_s,
+        fraction=reader.fraction,
         phases=phases,
     )
 

@@ -91,7 +91,7 @@ class Cell:
             canvas.draw(*_progress_forms(progress))
 
         yield draw
-        if latest:
+        if latest and latest[0].unit == "s":  # not when all that was to do was a download
             canvas.draw(*_finished_forms(latest[0]), now=True)
 
     def answer(self, prompt: str, params: SamplingParams, *, system: str | None) -> Generation:
@@ -147,7 +147,8 @@ def _answer_forms(text: str, line: str) -> tuple[str, str]:
 
 def _progress_forms(progress: Progress) -> tuple[str, str]:
     parts = [f"✓ {phase_line(phase)}" for phase in progress.phases[:-1]]
-    parts.append(f"{progress.label} …")
+    share = "" if progress.fraction is None else f" {progress.fraction:.0%}"
+    parts.append(f"{progress.label}{share} …")
     if progress.unit == "bytes" and progress.total:
         parts.append(f"{units.size(int(progress.done))} of {units.size(int(progress.total))}")
     if progress.eta_s is not None:

@@ -345,6 +345,8 @@ class Progress:
 
         eta_s: Seconds to the end, learnt from earlier times; ``None`` the first time.
 
+        fraction: How much of *label* alone is done, where that is known.
+
         phases: For a boot, what is behind it and what it is in.
     """
 
@@ -353,6 +355,7 @@ class Progress:
     total: float | None
     unit: Literal["bytes", "packages", "s"]
     eta_s: float | None = None
+    fraction: float | None = None
     phases: tuple[BootPhase, ...] = ()
 
 

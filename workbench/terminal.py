@@ -8,6 +8,7 @@ Results go to stdout, everything that moves goes to stderr, so that
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ from .views import phase_line, status_line
 
 if TYPE_CHECKING:
     from rich.progress import Task
+
+PLAIN_INTERVAL_S = 30.0
+"""A download of an hour should not look like a hang in CI's log, nor fill it."""
 
 
 class Terminal:
@@ -94,25 +98,32 @@ class Terminal:
 
 
 class PlainProgress:
-    """Progress for a log: one line for each new label."""
+    """Progress for a log: a line for each new label, and now and then for one that lasts."""
 
     def __init__(self) -> None:
         self._label: str | None = None
+        self._written_s = 0.0
 
     def __call__(self, latest: Progress) -> None:
-        """Write a line if something new has begun."""
-        if latest.label != self._label:
-            self._label = latest.label
+        """Write a line if something new has begun, or the last one is old."""
+        now_s = time.monotonic()
+        if latest.label != self._label or now_s - self._written_s >= PLAIN_INTERVAL_S:
+            begun = latest.label != self._label
             before = "".join(f"{phase_line(phase)}, " for phase in latest.phases[-2:-1])
-            click.echo(f"{before}{latest.label} … ({_amount(latest)})", err=True)
+            click.echo(f"{before if begun else ''}{latest.label} … ({_amount(latest)})", err=True)
+            self._label, self._written_s = latest.label, now_s
 
 
 def _amount(latest: Progress) -> str:
-    """Write how far it is in the unit it is counted in."""
-    if latest.unit == "bytes":
-        total = None if latest.total is None else int(latest.total)
-        return f"{units.size(int(latest.done))} of {units.size(total)}"
+    """Write how far it is in the unit it is counted in, and how long it may take."""
     if latest.unit == "packages":
         return f"{latest.done:.0f} of {latest.total or 0:.0f} packages"
-    left = "" if latest.eta_s is None else f", about {latest.eta_s:.0f} s left"
-    return f"{latest.done:.0f} s{left}"
+    parts = [f"{latest.done:.0f} s"]
+    if latest.unit == "bytes":
+        total = None if latest.total is None else int(latest.total)
+        parts = [f"{units.size(int(latest.done))} of {units.size(total)}"]
+    if latest.fraction is not None:
+        parts.append(f"{latest.fraction:.0%} of this")
+    if latest.eta_s is not None:
+        parts.append(f"about {latest.eta_s:.0f} s left")
+    return ", ".join(parts)

@@ -114,8 +114,8 @@ class ComposeCli:
         self._run("rm", "--force", "--stop", self.profile)
 
     def down(self) -> None:
-        """Stop and remove the service's container and the network; the volumes stay."""
-        self._run("down")
+        """Stop and remove the service's container, and the network if nobody else has it."""
+        self._run("down", self.profile)
 
     def _services(self) -> list[str]:
         return self._run("config", "--services", profile="*").split()
