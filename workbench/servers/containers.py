@@ -9,7 +9,7 @@ far each layer is.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class Container:
     image: str
     image_digest: str
     argv: tuple[str, ...]
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)  # keys and tokens are in it
     host_port: int | None
 
     @property
@@ -235,14 +235,8 @@ class Docker:
     def is_local(self) -> bool:
         """Whether the daemon sees this machine's files; Docker Desktop's has its own root."""
         info = self._ask("info") or {}
-        host = str(_host())
-        return host.startswith("unix://") and info.get("OperatingSystem") != "Docker Desktop"
-
-    def close(self) -> None:
-        """Close the connection, if there is one."""
-        if self._connected is not None:
-            self._connected.close()
-            self._connected = None
+        address = str(_address()["base_url"])
+        return address.startswith("unix://") and info.get("OperatingSystem") != "Docker Desktop"
 
     def _ask(self, method: str, *arguments: Any, **options: Any) -> Any:
         """Ask the daemon; ``None`` for what does not exist."""
@@ -266,21 +260,21 @@ class Docker:
         # Here: a tenth of a second that only who has containers should pay.
         import docker
         import docker.errors
-        from docker.utils import kwargs_from_env
 
-        options: dict[str, Any] = {"base_url": _host(), **kwargs_from_env()}
         try:
-            return docker.APIClient(version="auto", timeout=timeout_s, **options)
+            return docker.APIClient(version="auto", timeout=timeout_s, **_address())
         except docker.errors.DockerException as exc:
             raise _unavailable(exc) from exc
 
 
-def _host() -> str | None:
-    """Name the daemon's address in the context that ``docker context use`` chose."""
+def _address() -> dict[str, Any]:
+    """Say where the daemon is: by ``DOCKER_HOST``, else by what ``docker context use`` chose."""
     from docker.context import ContextAPI
+    from docker.utils import kwargs_from_env
 
     host = ContextAPI.get_current_context().Host
-    return host.replace("http+unix://", "unix://") if host else None
+    chosen = host.replace("http+unix://", "unix://") if host else None
+    return {"base_url": chosen, **kwargs_from_env()}
 
 
 def _unavailable(exc: Exception) -> BackendUnavailableError:
@@ -293,7 +287,7 @@ def _unavailable(exc: Exception) -> BackendUnavailableError:
             state="stopped",
         )
     return BackendUnavailableError(
-        f"Docker does not answer: {said}",
+        f"No Docker Engine answers at {_address()['base_url'] or 'its usual place'}.",
         hint="Start it (sudo systemctl start docker, under WSL also: sudo service docker start), "
         "or use the embedded server: workbench up --backend embedded",
         server="compose",
