@@ -13,24 +13,28 @@ import hashlib
 import io
 import json
 import random
+import re
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 LAYER_BYTES = 3_000_000
 PIECE_BYTES = 50_000
+CUT_PACE_S = 0.02
 
 INDEX = "application/vnd.docker.distribution.manifest.v2+json"
 
 
 class Registry(ThreadingHTTPServer):
     """
-    Serves ``image`` with two layers.
+    Serves ``image`` with two layers, also from a byte on, as Docker asks after a break.
 
     ``go_on`` holds every answer back while it is clear; ``cut`` makes it hang
-    up after half of a layer.
+    up after half of a layer, slowly enough that the daemon, which reports ten
+    times a second, has told of the bytes before.
     """
 
     daemon_threads = True
@@ -93,19 +97,28 @@ class _Answers(BaseHTTPRequestHandler):
             self._send(b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}', "application/json", 404)
 
     def _send(self, body: bytes, kind: str, status: int = 200) -> None:
-        self.send_response(status)
+        first = self._first_byte()
+        self.send_response(206 if first else status)
         self.send_header("Content-Type", kind)
         self.send_header("Docker-Content-Digest", _digest(body))
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) - first))
+        if first:
+            self.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
         self.end_headers()
         if self.command == "HEAD":
             return
-        for start in range(0, len(body), PIECE_BYTES):
+        for start in range(first, len(body), PIECE_BYTES):
             self.server.go_on.wait()
-            if self.server.cut and start > LAYER_BYTES / 2:
-                self.close_connection = True
-                return
+            if self.server.cut:
+                if start > LAYER_BYTES / 2:
+                    self.close_connection = True
+                    return
+                time.sleep(CUT_PACE_S)
             self.wfile.write(body[start : start + PIECE_BYTES])
+
+    def _first_byte(self) -> int:
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        return int(asked[1]) if asked else 0
 
     def log_message(self, *_args: object) -> None:
         pass

@@ -39,3 +39,25 @@ def test_the_total_is_unknown_before_the_first_layer_begins():
     layers.feed(event("aaa", "Pulling fs layer"))
 
     assert layers.progress().total is None
+
+
+def test_a_layer_that_broke_off_goes_on_from_what_has_come():
+    """Docker then counts only the bytes that were left, as if the layer were smaller."""
+    layers = Layers()
+    for each in (
+        event("aaa", "Downloading", 60, 100),
+        event("aaa", "Retrying in 5 seconds"),
+        event("aaa", "Downloading", 10, 40),
+    ):
+        layers.feed(each)
+
+    assert (layers.progress().done, layers.progress().total) == (70, 100)
+
+
+def test_a_layer_that_starts_again_never_has_less():
+    """A registry that cannot go on from a byte sends the layer from its beginning."""
+    layers = Layers()
+    layers.feed(event("aaa", "Downloading", 60, 100))
+    layers.feed(event("aaa", "Downloading", 10, 100))
+
+    assert layers.progress().done == 60

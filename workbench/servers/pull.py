@@ -20,7 +20,9 @@ class Layers:
     Adds up what the daemon reports of an image's layers.
 
     A layer is fetched (``Downloading``), then unpacked (``Extracting``); what
-    is counted are the fetched bytes, and the layers that are done.
+    is counted are the fetched bytes, and the layers that are done. After a
+    break the daemon goes on where it was and counts only what is left, or
+    starts the layer again: what has come once never becomes less.
     """
 
     def __init__(self) -> None:
@@ -38,12 +40,17 @@ class Layers:
         self._sizes.setdefault(layer, 0)
         self._retries = status.startswith("Retrying")
         if status == "Downloading" and detail.get("total"):
-            self._fetched[layer], self._sizes[layer] = detail["current"], detail["total"]
+            self._downloading(layer, detail["current"], detail["total"])
         elif status in ("Verifying Checksum", "Download complete", "Extracting"):
             self._fetched[layer] = self._sizes[layer]
         elif status in ("Pull complete", "Already exists"):
             self._fetched[layer] = self._sizes[layer]
             self._done.add(layer)
+
+    def _downloading(self, layer: str, current: int, total: int) -> None:
+        self._sizes[layer] = max(self._sizes[layer], total)
+        kept = self._sizes[layer] - total
+        self._fetched[layer] = max(self._fetched.get(layer, 0), kept + current)
 
     @property
     def fetched_bytes(self) -> int:
