@@ -63,6 +63,25 @@ def test_a_wrong_value_names_its_source(project: Path, variable: str, text: str)
     assert caught.value.source == variable
 
 
+@pytest.mark.parametrize("text", ["auto", "AUTO", "-1"])
+def test_a_context_that_vllm_chooses_is_left_to_compose(project: Path, text: str):
+    """Compose passes it on by itself; here it is no number, and not the default's either."""
+    (project / ".env").write_text(f"WORKBENCH_MAX_MODEL_LEN={text}\n")
+
+    for backend in ("compose", "embedded"):
+        found = load(project, backend=backend)
+
+        assert found.max_model_len is None
+        assert found.origins["max_model_len"] == ".env: WORKBENCH_MAX_MODEL_LEN"
+        assert "WORKBENCH_MAX_MODEL_LEN" in found.named
+
+
+def test_a_context_that_vllm_chooses_is_no_argument(project: Path):
+    """What is passed as an argument would reach Compose as the number that it is not."""
+    with pytest.raises(ConfigError, match="max_model_len cannot be 'auto'"):
+        load(project, max_model_len="auto")
+
+
 def test_an_unknown_setting_is_a_programming_error(project: Path):
     """A typo in Python is a TypeError, as for any keyword argument."""
     with pytest.raises(TypeError, match="prot"):

@@ -52,9 +52,22 @@ class Secret:
         return "Secret(…)"
 
 
-def _setting(default: Any, *names: str, help: str, parse: Callable[[str], Any] = str) -> Any:
-    """Declare a field: its default, the environment names it answers to, and how to read it."""
-    return field(default=default, metadata={"names": names, "help": help, "parse": parse})
+def _setting(
+    default: Any,
+    *names: str,
+    help: str,
+    parse: Callable[[str], Any] = str,
+    for_compose: tuple[str, ...] = (),
+) -> Any:
+    """
+    Declare a field: its default, the environment names it answers to, and how to read it.
+
+    Args:
+        for_compose: Words of the environment or ``.env`` that Compose passes on to vLLM, and that
+            are no value here: ``None``, with their origin.
+    """
+    known = {"names": names, "help": help, "parse": parse, "for_compose": for_compose}
+    return field(default=default, metadata=known)
 
 
 def _positive(text: str) -> int:
@@ -170,8 +183,9 @@ class Settings:
     max_model_len: int | None = _setting(
         None,
         "WORKBENCH_MAX_MODEL_LEN",
-        help="context length in tokens; never more than the model's own",
+        help="context length in tokens, never more than the model's own; compose: auto too",
         parse=_positive,
+        for_compose=("auto", "-1"),
     )
     gpu_memory_utilization: float | None = _setting(
         None,
@@ -281,7 +295,7 @@ def load(
         values[name] = home / values[name]
     if origins["backend"] == "default" and (chosen := _remembered(values["state_dir"])):
         values["backend"], origins["backend"] = chosen, f"{CHOSEN}: workbench up"
-    _fill_defaults_of(values["backend"], values)
+    _fill_defaults_of(values["backend"], values, origins)
     named = frozenset(name for name, text in {**dotenv, **environ}.items() if text)
     return Settings(home=home, origins=MappingProxyType(origins), named=named, **values)
 
@@ -312,13 +326,13 @@ def _remembered(state_dir: Path) -> Backend | None:
     return text if text in BACKENDS else None
 
 
-def _fill_defaults_of(backend: Backend, values: dict[str, Any]) -> None:
+def _fill_defaults_of(backend: Backend, values: dict[str, Any], origins: Mapping[str, str]) -> None:
     """Fill in what differs from backend to backend; for a container the compose file says it."""
     defaults: dict[str, object] = {"boot_timeout_s": BOOT_TIMEOUT_S[backend]}
     if backend == "embedded":
         defaults |= {"model": EMBEDDED_MODEL, "max_model_len": EMBEDDED_MAX_MODEL_LEN}
     for name, value in defaults.items():
-        if values[name] is None:
+        if origins[name] == "default":
             values[name] = value
 
 
@@ -359,6 +373,8 @@ def _resolve(
         for name in item.metadata["names"]:
             if text := source.get(name, "").strip():
                 origin = f"{prefix}{name}"
+                if text.lower() in item.metadata["for_compose"]:
+                    return None, origin
                 return _parsed(item.name, text, parse, origin), origin
     return item.default, "default"
 

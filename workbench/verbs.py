@@ -232,7 +232,7 @@ def telemetry(skin: Skin, /, last: int, as_json: bool) -> Shown:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The compose file to read. [default: the project folder's]",
 )
-@click.option("--profile", help="Show what would run for this service only.")
+@click.option("--profile", help="Look at this service only.")
 @_json_option
 @click.pass_obj
 def doctor(skin: Skin, /, compose_file: Path | None, profile: str | None, as_json: bool) -> Shown:
@@ -240,9 +240,17 @@ def doctor(skin: Skin, /, compose_file: Path | None, profile: str | None, as_jso
     from .doctor import lint  # reads YAML, which no other verb needs
 
     settings = skin.session.settings
-    path = compose_file or settings.home / "docker-compose.yml"
-    report = lint(path, settings.variables_beside(path))
-    return _shown(views.lint_view(report, profile=profile), as_json)
+    path = compose_file or _compose_file_in(settings.home)
+    report = lint(path, settings.variables_beside(path), profile=profile)
+    return _shown(views.lint_view(report), as_json)
+
+
+def _compose_file_in(folder: Path) -> Path:
+    """Find the file that `docker compose` reads there; name the usual one if there is none."""
+    from .servers.compose_cli import FILE_NAMES
+
+    paths = [folder / name for name in FILE_NAMES]
+    return next((path for path in paths if path.exists()), folder / "docker-compose.yml")
 
 
 @workbench.command()

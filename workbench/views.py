@@ -87,9 +87,8 @@ def _gpu(gpu: GpuStatus) -> str:
     return f"{units.size(gpu.memory_used_bytes)} of {units.size(gpu.memory_total_bytes)}{busy}"
 
 
-def lint_view(report: Report, *, profile: str | None = None) -> View:
-    """Show what is wrong with a compose file, then what would run, of one profile or of all."""
-    services = [each for each in report.services if profile in (None, each.name)]
+def lint_view(report: Report) -> View:
+    """Show what is wrong with a compose file, then what would run."""
     count = units.count(len(report.findings), "finding")
     return View(
         title=f"{_near(report.path)}: {count if report.findings else 'nothing found'}",
@@ -97,11 +96,11 @@ def lint_view(report: Report, *, profile: str | None = None) -> View:
             (finding.verdict.upper(), finding.id, finding.seen.splitlines()[0])
             for finding in report.findings
         ),
-        note="\n\n".join([*map(_finding_text, report.findings), *map(_would_run, services)]),
+        note="\n\n".join([*map(_finding_text, report.findings), *map(_would_run, report.services)]),
         data={
             "path": str(report.path),
             "findings": [asdict(finding) for finding in report.findings],
-            "services": [asdict(service) for service in services],
+            "services": [asdict(service) for service in report.services],
         },
         ok=report.ok,
     )

@@ -112,6 +112,14 @@ def test_env_variables_do_what_they_say(folder: Path):
     assert environment["LOGGING_ENDPOINT"] == "http://localhost:5000/logs"
 
 
+@pytest.mark.parametrize("length", ["auto", "-1"])
+def test_a_context_that_vllm_chooses_arrives(folder: Path, length: str):
+    """The workbench has no number for it and says nothing; Compose reads it by itself."""
+    (folder / ".env").write_text(f"WORKBENCH_MAX_MODEL_LEN={length}\n")
+
+    assert flag(config(folder, "wsl-rocdxg")[0], "--max-model-len") == length
+
+
 def test_the_files_model_is_the_one_that_the_workbench_knows(folder: Path):
     """Who reads its tool calls is told by the workbench; by hand there is nobody."""
     service, _ = config(folder, "wsl-rocdxg")

@@ -11,6 +11,7 @@ import pytest
 import wsl
 
 from tests.container.image import CONTAINER, CUDA, Image, ended
+from workbench.doctor.compose_rules import startup
 
 pytestmark = pytest.mark.processes
 
@@ -256,6 +257,12 @@ def test_the_older_model_runner_is_chosen_where_the_newer_one_cannot_start(
     run = image.start(env={} if given is None else {"VLLM_USE_V2_MODEL_RUNNER": given})
 
     assert run.became["env"].get("VLLM_USE_V2_MODEL_RUNNER") == runner
+
+
+def test_the_doctor_knows_the_same_versions():
+    """The package and the container know nothing of each other, and must say the same of vLLM."""
+    assert (startup.NEEDS_UVA, startup.WITHOUT_UVA) == (wsl.NEEDS_UVA, wsl.WITHOUT_UVA)
+    assert startup.DETECTS_WSL == wsl.KNOWS_WSL
 
 
 def test_a_python_without_vllm_is_no_reason_to_stop(image: Image):

@@ -19,10 +19,12 @@ from workbench.doctor import Report, lint
 def lint_text(tmp_path: Path) -> Callable[..., Report]:
     """Lint this text, as ``docker-compose.yml`` in the test's own folder."""
 
-    def lint_it(text: str, environ: Mapping[str, str] | None = None) -> Report:
+    def lint_it(
+        text: str, environ: Mapping[str, str] | None = None, profile: str | None = None
+    ) -> Report:
         path = tmp_path / "docker-compose.yml"
         path.write_text(text)
-        return lint(path, environ or {})
+        return lint(path, environ or {}, profile=profile)
 
     return lint_it
 

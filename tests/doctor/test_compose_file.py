@@ -180,6 +180,24 @@ def test_what_is_no_compose_file_is_one_sentence_with_its_line(
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services: " + "[" * 3000 + "]" * 3000,
+        "services:\n  a:\n    command: " + "${A:-" * 3000 + "}" * 3000 + "\n",
+        "services:\n  s0: {image: x}\n"
+        + "".join(f"  s{n + 1}: {{extends: s{n}}}\n" for n in reversed(range(3000))),
+    ],
+    ids=["brackets", "variables", "extends"],
+)
+def test_what_is_nested_too_deeply_is_said_so(text: str, lint_text: LintText):
+    """Python's own limit is met, and becomes a sentence."""
+    with pytest.raises(ConfigError, match="nested too deeply") as caught:
+        lint_text(text)
+
+    assert caught.value.hint
+
+
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path):
     """With its name."""
     with pytest.raises(ConfigError, match=r"nowhere\.yml cannot be read"):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from workbench.doctor import Report, lint
+from workbench.errors import ConfigError
 from workbench.records import Verdict
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -68,6 +73,83 @@ def test_nothing_is_found_in_this_projects_own_file():
     }
 
 
+IMAGES = {
+    "vllm/vllm-openai-rocm:v0.31.0": "wsl-rocdxg",
+    "vllm/vllm-openai-rocm:v0.26.0": "wsl-rocdxg",
+    "rocm/vllm-dev:rocm6.4.2_navi_ubuntu22.04_py3.10_pytorch_2.7_vllm_0.9.2": "wsl-legacy",
+    "rocm/vllm-dev:rocm7.2_navi_ubuntu24.04_py3.12_pytorch_2.9_vllm_0.14.0rc0": "wsl-legacy",
+}
+
+
+@pytest.mark.parametrize("profile", [None, "its own"])
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_is_meant_for_the_service_that_it_suits(image: str, profile: str | None):
+    """All services take it from one variable, one of them runs: the others are no fault."""
+    named = IMAGES[image] if profile else None
+
+    report = lint(PROJECT / "docker-compose.yml", {"WORKBENCH_IMAGE": image}, profile=named)
+
+    assert report.findings == ()
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [{"profile": "wsl-legacy"}, {"environ": {"COMPOSE_PROFILES": "cpu, wsl-legacy"}}],
+    ids=["named", "active"],
+)
+def test_an_image_that_does_not_suit_what_runs_is_a_fault(choice: dict[str, Any]):
+    """The host's old runtime goes into no new image."""
+    environ = {"WORKBENCH_IMAGE": "vllm/vllm-openai-rocm:v0.31.0", **choice.pop("environ", {})}
+
+    report = lint(PROJECT / "docker-compose.yml", environ, **choice)
+
+    assert [found.id for found in report.findings] == ["legacy-library-in-new-image"]
+    assert not report.ok
+
+
+def test_a_profile_is_linted_alone(lint_text: LintText):
+    """What another service has wrong is no reason not to start this one."""
+    text = CUDA.replace("  vllm:\n", "  good: &good\n", 1).replace(
+        "volumes:\n  vllm-cache",
+        "  bad:\n    <<: *good\n    privileged: true\n    comand: x\nvolumes:\n  vllm-cache",
+    )
+
+    good, bad = (lint_text(text, profile=name) for name in ("good", "bad"))
+
+    assert (good.findings, good.ok, [each.name for each in good.services]) == ((), True, ["good"])
+    assert {found.id for found in bad.findings} == {"unknown-service-key", "privileged"}
+    assert not bad.ok
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.yml", "docker-compose.yaml"])
+def test_the_verb_reads_the_file_that_compose_reads(name: str, project: Path):
+    """Compose knows four names; --profile leaves the other services out of the exit status too."""
+    text = CUDA.replace("  vllm:\n", "  good: &good\n", 1)
+    bad = "  bad:\n    <<: *good\n    comand: x\n"
+    (project / name).write_text(
+        text.replace("volumes:\n  vllm-cache", bad + "volumes:\n  vllm-cache")
+    )
+
+    def doctor(*options: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "workbench", "doctor", "--json", *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(project), "WORKBENCH_HOME": str(project)},
+        )
+        return done.returncode, Path(json.loads(done.stdout)["path"]).name
+
+    assert doctor() == (1, name)
+    assert doctor("--profile", "good") == (0, name)
+
+
+def test_a_profile_that_is_not_there_is_said_with_those_that_are(lint_text: LintText):
+    """An empty report would look like a clean one."""
+    with pytest.raises(ConfigError, match="no service 'gpu' that runs vLLM; those it has: vllm"):
+        lint_text(CUDA, profile="gpu")
+
+
 def test_what_the_guides_file_would_really_run():
     """With the entrypoint before it, the command is not what it seems."""
     (service,) = lint(DATA / "guide.yml", {}).services
@@ -115,6 +197,18 @@ SECRET = "sesame-0pen-up"
         ("--model $", "--api-key $${VLLM_API_KEY} --api-key ${GIVEN} --model $"),
         ("    environment:", f"    environment:\n      HF_TOKEN: {SECRET}"),
         ("    environment:", f"    environment:\n      ENDPOINT: http://me:{SECRET}@host/"),
+        ("    environment:", f"    environment:\n      ENDPOINT: https://{SECRET}@mirror/"),
+        ("    environment:", f"    environment:\n      ENDPOINT: https://me:p@{SECRET}@mirror/"),
+        ("    environment:", f"    environment:\n      ENDPOINT: https://h/log?code={SECRET}"),
+        ("    environment:", f"    environment:\n      LOGGING_ENDPOINT: http://h?a=b&c={SECRET}"),
+        ("    environment:", f"    environment:\n      HF_TOKEN_READ: {SECRET}"),
+        ("    environment:", f"    environment:\n      API_KEY_1: {SECRET}"),
+        ("    environment:", f"    environment:\n      OPTIONS: --set=API_KEY_1={SECRET}"),
+        ("services:", f"include: ['https://{SECRET}@host/repo.git']\nservices:"),
+        (
+            "    command: >-",
+            f"    entrypoint: bash -c 'API_KEY_1=\"{SECRET}\" vllm serve'\n    command: >-",
+        ),
         (
             "    command: >-",
             f"    entrypoint: bash -c 'HF_TOKEN={SECRET} vllm serve'\n    command: >-",
@@ -137,6 +231,31 @@ def test_a_secret_is_nowhere_in_the_report(
 
     assert SECRET not in str(report)
     assert report.findings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_NUM_BATCHED_TOKENS", "8192"),
+        ("TOKENIZERS_PARALLELISM", "false"),
+        ("VLLM_SHARED_EXPERTS_STREAM_TOKEN_THRESHOLD", "2048"),
+        ("HF_TOKEN_PATH", "/run/secrets/hf"),
+        ("HF_ENDPOINT", "https://huggingface.co/a/b"),
+    ],
+)
+def test_what_is_no_secret_is_shown(name: str, value: str, lint_text: LintText):
+    """A number of tokens is no token, and a path to a key no key."""
+    text = CUDA.replace("    environment:", f'    environment:\n      {name}: "{value}"', 1)
+
+    assert f"{name}={value}" in lint_text(text).services[0].environment
+
+
+def test_of_a_url_all_but_login_and_query_is_shown(lint_text: LintText):
+    """Where a log goes to is worth reading."""
+    url = "https://me@logs.example/v1/push?code=sesame"
+    text = CUDA.replace("    environment:", f"    environment:\n      TO: {url}", 1)
+
+    assert "TO=https://***@logs.example/v1/push?***" in lint_text(text).services[0].environment
 
 
 def test_a_report_without_a_failure_is_ok(lint_text: LintText):

@@ -11,6 +11,7 @@ import yaml
 
 from workbench.doctor import Report
 from workbench.doctor.compose_rules import RULES
+from workbench.records import Verdict
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "compose"
 CUDA, ROCDXG, LEGACY = (
@@ -47,11 +48,7 @@ FAULTS = {
     ),
     "command-for-other-entrypoint": (CUDA, "--model $", "vllm serve --model $"),
     "platform-patch-missing": (ROCDXG, "v0.31.0", "v0.19.1"),
-    "uva-not-available": (
-        ROCDXG,
-        "image: vllm/vllm-openai-rocm:v0.31.0",
-        "image: vllm/vllm-openai-rocm:v0.24.0\n    entrypoint: [/start, vllm, serve]",
-    ),
+    "uva-not-available": (ROCDXG, "v0.31.0", "v0.30.0"),
     "attention-backend-flag-unknown": (
         CUDA,
         "v0.33.0\n    command: >-",
@@ -232,6 +229,52 @@ def test_what_amds_images_make_of_a_command(command: str, id: str | None, lint_t
 def test_rules_for_radeons_leave_other_cards_alone(change: tuple[str, str], lint_text: LintText):
     """What is wrong on ROCm or under WSL may be right with CUDA."""
     assert lint_text(CUDA.replace(*change, 1)).findings == ()
+
+
+@pytest.mark.parametrize("version", ["v0.22.0", "v0.26.0", "v0.30.0"])
+def test_what_a_wrapper_may_mend_is_not_claimed(version: str, lint_text: LintText):
+    """A program before vLLM can patch it and set its variables, as container/start.py does."""
+    bare = ROCDXG.replace("v0.31.0", version)
+    wrapped = bare.replace("    command:", "    entrypoint: [/start, vllm, serve]\n    command:", 1)
+
+    assert not {"uva-not-available"} - {each.id for each in lint_text(bare).findings}
+    assert lint_text(wrapped).findings == ()
+
+
+def test_without_pinned_memory_the_newer_model_runner_fails(lint_text: LintText):
+    """From 0.28 on vLLM can pin memory under WSL, if the kernel lets it: a warning, no verdict."""
+    verdicts = {
+        version: next(
+            each.verdict
+            for each in lint_text(ROCDXG.replace("v0.31.0", version)).findings
+            if each.id == "uva-not-available"
+        )
+        for version in ("v0.27.0", "v0.28.0")
+    }
+
+    assert verdicts == {"v0.27.0": Verdict.FAIL, "v0.28.0": Verdict.WARN}
+
+
+def test_the_advice_names_the_engine_that_knows_start_interval(lint_text: LintText):
+    """Compose refuses the whole file where Docker's engine is older than 25."""
+    advised = [
+        each.fix
+        for text in (CUDA.replace(HEALTH, ""), CUDA.replace("      start_period: 30m\n", ""))
+        for each in lint_text(text).findings
+    ]
+
+    assert len(advised) == 2
+    assert all("start_interval: 5s  # needs Docker Engine 25" in fix for fix in advised)
+
+
+@pytest.mark.parametrize("retries", ["²", "٣", "9" * 5000, "-1", "three"])
+def test_retries_that_are_no_number_count_as_not_given(retries: str, lint_text: LintText):
+    """A superscript two is a digit to Python, and no number."""
+    text = CUDA.replace("      start_period: 30m\n", f'      retries: "{retries}"\n')
+
+    (found,) = lint_text(text).findings
+
+    assert "unhealthy after 90 s" in found.seen
 
 
 def test_a_fault_of_an_anchor_is_told_once(lint_text: LintText):

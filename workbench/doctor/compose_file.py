@@ -114,6 +114,18 @@ def read_compose_file(path: Path, environ: Mapping[str, str]) -> ComposeFile:
             key="compose",
             source=str(path),
         ) from exc
+    try:
+        return _resolved(path, text, environ)
+    except RecursionError as exc:
+        raise ConfigError(
+            f"{path} cannot be understood: it is nested too deeply.",
+            hint="Look for brackets, or `${…}`, within each other: a few levels are enough.",
+            key="compose",
+            source=str(path),
+        ) from exc
+
+
+def _resolved(path: Path, text: str, environ: Mapping[str, str]) -> ComposeFile:
     reader = _Reader(path, environ)
     root = reader.root(text)
     services = root.get("services")

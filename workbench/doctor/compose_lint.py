@@ -7,10 +7,11 @@ names as ``env_file``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import ConfigError
 from ..records import Finding, Verdict
 from .compose_file import ComposeFile, Fields, Node, read_compose_file, walk
 from .compose_rules import RULES
@@ -46,18 +47,20 @@ class Report:
         return all(finding.verdict is not Verdict.FAIL for finding in self.findings)
 
 
-def lint(path: Path, environ: Mapping[str, str]) -> Report:
+def lint(path: Path, environ: Mapping[str, str], *, profile: str | None = None) -> Report:
     """
     Read a compose file and report.
 
     Args:
         environ: What ``${NAME}`` is taken from: the environment, over the ``.env`` beside the file.
 
+        profile: The one service to report on; the file as a whole is looked at all the same.
+
     Raises:
-        ConfigError: The file cannot be read, or is no compose file.
+        ConfigError: The file cannot be read, is no compose file, or has no such service.
     """
     file = read_compose_file(path, environ)
-    containers = _containers(file)
+    containers = _containers(file, profile)
     findings = [*_of_file(file), *([] if containers else [_no_vllm(file)])]
     for rule in RULES:
         findings += [finding for it in containers if (finding := rule(it))]
@@ -67,13 +70,35 @@ def lint(path: Path, environ: Mapping[str, str]) -> Report:
     return Report(path, tuple(unlike), tuple(it.shown() for it in containers))
 
 
-def _containers(file: ComposeFile) -> tuple[Container, ...]:
+def _containers(file: ComposeFile, profile: str | None) -> tuple[Container, ...]:
     services = [
         Service(name, file.lines_of_services[name], fields, file)
         for name, fields in file.services.items()
     ]
     vllm = tuple(service for service in services if runs_vllm(service))
-    return tuple(Container(service, vllm) for service in vllm)
+    if profile and profile not in [service.name for service in vllm]:
+        raise _no_such_service(file, profile, vllm)
+    given = file.environ
+    active = {name.strip() for name in given.get("COMPOSE_PROFILES", "").split(",")}
+    return tuple(
+        Container(service, vllm, service.name == profile or _is_in(service, active))
+        for service in vllm
+        if profile in (None, service.name)
+    )
+
+
+def _is_in(service: Service, active: set[str]) -> bool:
+    return any(text.value in active for text in service.texts("profiles"))
+
+
+def _no_such_service(file: ComposeFile, profile: str, vllm: Sequence[Service]) -> ConfigError:
+    known = ", ".join(service.name for service in vllm) or "none"
+    return ConfigError(
+        f"{file.path} has no service {profile!r} that runs vLLM; those it has: {known}.",
+        hint="Name one of them, or leave --profile out to look at all.",
+        key="profile",
+        source=str(file.path),
+    )
 
 
 def _of_file(file: ComposeFile) -> Iterator[Finding]:
@@ -82,12 +107,13 @@ def _of_file(file: ComposeFile) -> Iterator[Finding]:
         if name not in TOP_LEVEL and not name.startswith("x-"):
             yield _unknown_key(file, name, line)
     for text in file.unread:
+        named = Secrets(frozenset()).hide(text.value)
         yield Finding(
             id="other-file-not-read",
             verdict=Verdict.WARN,
-            seen=f"line {text.line}: {text.value}",
+            seen=f"line {text.line}: {named}",
             why="What that file brings in was not read, and may have faults of its own.",
-            fix=f"workbench doctor --compose {text.value}",
+            fix=f"workbench doctor --compose {named}",
             source=COMPOSE_FILE + "include/",
         )
 

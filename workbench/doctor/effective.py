@@ -62,15 +62,33 @@ class Container:
 
     Args:
         others: The services of the file that run vLLM, this one among them.
+
+        chosen: Whether this is the one that was asked for, by name or by profile.
     """
 
     service: Service
     others: tuple[Service, ...] = ()
+    chosen: bool = False
 
     @cached_property
     def image(self) -> Image:
-        """The image, as far as its name tells."""
+        """
+        The image, as far as its name tells.
+
+        One variable that names the image of several services is meant for the one that runs; of
+        the others what they have without it is read.
+        """
+        node = self.service.get("image")
+        if isinstance(node, Text) and self._is_named_for_another:
+            return read_image(interpolate(node.raw, {}).text or node.value)
         return read_image(self.service.image)
+
+    @property
+    def _is_named_for_another(self) -> bool:
+        """Whether its image may be another's: behind a profile nobody chose, and not its alone."""
+        if self.chosen or not self.service.get("profiles"):
+            return False
+        return [other.image for other in self.others].count(self.service.image) > 1
 
     @cached_property
     def argv(self) -> tuple[str, ...]:

@@ -25,6 +25,16 @@ from .base import (
 DETECTS_WSL = (0, 29)
 """From this vLLM on, ROCm under WSL is found without amdsmi (vllm#38434)."""
 
+NEEDS_UVA, WITHOUT_UVA = (0, 22), (0, 31)
+"""
+From one to the other, vLLM's V2 model runner wants UVA; Qwen3 is the first to run on it.
+
+A test keeps these and DETECTS_WSL what they are in ``container/wsl.py``.
+"""
+
+PINS_MEMORY = (0, 28)
+"""From here on vLLM pins memory on ROCm under WSL too, if the kernel can (vllm#50126)."""
+
 PATCH = """\
 package="$(python3 -c 'import importlib.util as u; print(*u.find_spec("vllm").submodule_search_locations)')"
 file="$package/platforms/__init__.py"
@@ -165,20 +175,24 @@ def platform_patch_missing(it: Container) -> Finding | None:
 
 
 def uva_missing(it: Container) -> Finding | None:
-    """Between 0.24 and 0.27 the V2 model runner needs memory that WSL does not pin."""
+    """The V2 model runner needs memory that vLLM does not pin under WSL."""
     version = it.image.vllm
-    if not it.on_wsl or version is None or not (0, 24) <= version < (0, 28):
+    if not it.on_wsl or it.is_wrapped or version is None:
+        return None
+    if not NEEDS_UVA <= version < WITHOUT_UVA:
         return None
     if it.service.value("VLLM_USE_V2_MODEL_RUNNER") in ("0", "false", "False"):
         return None
     return found(
         it,
         "uva-not-available",
-        Verdict.FAIL,
+        Verdict.FAIL if version < PINS_MEMORY else Verdict.WARN,
         seen=it.evidence(it.service.line_of("image")),
-        why=f"vLLM {dotted(version)} stops under WSL with `UVA is not available`.",
+        why=f"vLLM {dotted(version)} stops under WSL with `UVA is not available`"
+        + ("." if version < PINS_MEMORY else ", where memory cannot be pinned."),
         fix='environment:\n  VLLM_USE_V2_MODEL_RUNNER: "0"',
-        source="https://github.com/vllm-project/vllm/issues/47387; fixed by pull/50126 (0.28)",
+        source="https://github.com/vllm-project/vllm/issues/47387; pull/50126 (0.28) "
+        "pins the memory, pull/56908 (0.31) does without",
     )
 
 

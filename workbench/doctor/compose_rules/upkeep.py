@@ -20,6 +20,7 @@ PROBE = (
     'test: ["CMD", "python3", "-c", "import urllib.request as u; '
     "u.urlopen('http://127.0.0.1:{port}/health', timeout=5)\"]"
 )
+START_INTERVAL = "start_interval: 5s  # needs Docker Engine 25 or later; leave it out with an older"
 HEALTHCHECK = COMPOSE_SERVICES + "#healthcheck"
 COMPILE_CACHE = "https://docs.vllm.ai/en/stable/deployment/docker/"
 
@@ -59,7 +60,7 @@ def health_check_too_early(it: Container) -> Finding | None:
         f"{grace + interval * retries:.0f} s",
         why="A first start downloads the model, loads and compiles it. Counted as unhealthy "
         "before, `up --wait` and every `condition: service_healthy` fail.",
-        fix="healthcheck:\n  start_period: 30m\n  start_interval: 5s  # Docker Engine 25 and later",
+        fix=f"healthcheck:\n  start_period: 30m\n  {START_INTERVAL}",
         source=HEALTHCHECK,
     )
 
@@ -222,7 +223,7 @@ def _with_variable(it: Container, model: str) -> str:
 def _health_lines(it: Container) -> str:
     return (
         "healthcheck:\n  " + PROBE.format(port=_port(it)) + "\n  interval: 30s\n  timeout: 10s\n"
-        "  retries: 5\n  start_period: 30m\n  start_interval: 5s"
+        f"  retries: 5\n  start_period: 30m\n  {START_INTERVAL}"
     )
 
 
@@ -231,7 +232,7 @@ def _port(it: Container) -> str:
 
 
 def _digits(text: str | None) -> str:
-    return text if text and text.isdigit() else ""
+    return text if text and re.fullmatch(r"[0-9]{1,9}", text) else ""
 
 
 def _home(it: Container) -> str | None:

@@ -231,7 +231,7 @@ def image_deprecated(it: Container) -> Finding | None:
     """AMD's images are no longer made for new vLLMs; a file should have a way on."""
     if it.image.family != "amd":
         return None
-    if any(Container(other).image.family == "rocm" for other in it.others):
+    if any(Container(other, it.others).image.family == "rocm" for other in it.others):
         return None
     stays = f"; this one stays at vLLM {dotted(it.image.vllm)}." if it.image.vllm else "."
     only = " On the older WSL stack nothing else runs: then offer both, by profile."
