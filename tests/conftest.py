@@ -19,6 +19,7 @@ from enum import IntEnum
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.compose.vllm_image import build, override
@@ -76,6 +77,11 @@ class SharedServer:
             self.session.down()
             self.session.close()
         shutil.rmtree(self.state_dir, ignore_errors=True)
+
+
+# A slow machine is no failure, and nothing is left in the folder.
+hypothesis.settings.register_profile("workbench", deadline=None, database=None)
+hypothesis.settings.load_profile("workbench")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -123,6 +123,7 @@ class ScriptedServer:
     A server on a port of its own.
 
     ``chats`` and ``listings`` are the answers to come; the last one repeats.
+    ``others`` has those of other paths, by path, and what is not there is 404.
     ``hung_up`` counts connections that the client closed inside an answer.
     """
 
@@ -140,6 +141,7 @@ class ScriptedServer:
         """Forget scripts and requests; connections stay."""
         self.chats: list[Answer] = [stream(*HELLO)]
         self.listings: list[Answer] = [model_list("pocket")]
+        self.others: dict[str, list[Answer]] = {}
         self.requests: list[Received] = []
         self.hung_up = 0
         self.stalling = 0
@@ -199,7 +201,7 @@ class ScriptedServer:
         elif request.path == "/v1/chat/completions":
             queue = self.chats
         else:
-            return reply(404, {"detail": "Not Found"})
+            queue = self.others.get(request.path, [reply(404, {"detail": "Not Found"})])
         return queue.pop(0) if len(queue) > 1 else queue[0]
 
     def _play(self, connection: socket.socket, answer: Answer) -> bool:

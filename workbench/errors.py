@@ -22,11 +22,14 @@ The words for what can go wrong.
     │   │   ├── ContextLengthError       .input_tokens, .max_model_len
     │   │   └── RateLimitedError         .retry_after_s
     │   ├── ServerFailureError           5xx, or an answer that is not what the API promises
-    │   └── StreamInterruptedError       .partial: what arrived before it broke
+    │   ├── StreamInterruptedError       .partial: what arrived before it broke
+    │   ├── OutputFormatError            the answer is not of the form asked for; .partial has it
+    │   └── ToolLoopError                the model went on calling tools; .partial, .steps
     ├── AnswerInterruptedError           the reader stopped an answer; .generation
     ├── TelemetryError
     │   └── StoreError                   .path
-    └── NotebookError                    a notebook stopped at a cell; .notebook, .cell, .ename
+    ├── NotebookError                    a notebook stopped at a cell; .notebook, .cell, .ename
+    └── TypeScriptError                  a program did not end well; .exit_code, .stderr
 
 A message says what failed and with which facts; the hint says what to do
 next. Both are one string each, so that a terminal, a notebook and a log can
@@ -43,7 +46,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .records import Diagnosis, Generation
+    from .records import Diagnosis, Generation, ToolStep
 
 __all__ = [
     "AnswerInterruptedError",
@@ -57,6 +60,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelNotServedError",
     "NotebookError",
+    "OutputFormatError",
     "RateLimitedError",
     "RequestRejectedError",
     "RequestTimeoutError",
@@ -69,6 +73,8 @@ __all__ = [
     "StoreError",
     "StreamInterruptedError",
     "TelemetryError",
+    "ToolLoopError",
+    "TypeScriptError",
     "WorkbenchError",
 ]
 
@@ -231,6 +237,19 @@ class StreamInterruptedError(ClientError):
     partial: Generation
 
 
+class OutputFormatError(ClientError):
+    """A whole answer came, and is not of the form that was asked for."""
+
+    partial: Generation
+
+
+class ToolLoopError(ClientError):
+    """The model went on asking for tools until the bound was reached."""
+
+    partial: Generation
+    steps: tuple[ToolStep, ...] = ()
+
+
 class AnswerInterruptedError(WorkbenchError):
     """The reader stopped an answer; what had arrived is kept."""
 
@@ -253,3 +272,10 @@ class NotebookError(WorkbenchError):
     notebook: Path
     cell: int | None
     ename: str | None
+
+
+class TypeScriptError(WorkbenchError):
+    """A TypeScript program failed, or was interrupted before its end."""
+
+    exit_code: int | None = None
+    stderr: tuple[str, ...] = ()

@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import getpass
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import settings as settings_module
 from .boot import History, boot
 from .catalogue import find_model, looks_like_hub_name, parser_of_family
 from .errors import ConfigError
 from .records import (
-    ChatMessage,
     Generation,
     Outcome,
     Progress,
     SamplingParams,
     ServedModel,
     ServerStatus,
+    ToolRun,
 )
 from .servers.base import Server
 from .servers.command import ServeSpec
@@ -38,15 +38,13 @@ from .settings import COMPOSE_MODEL, EMBEDDED_MAX_MODEL_LEN, EMBEDDED_MODEL, Set
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .client import Client, Stream
+    from .client import Ask, Client, Messages, Stream
     from .servers.compose import ComposeServer
     from .servers.variables import Wanted
     from .telemetry import Telemetry
 
 # The client and telemetry are imported where they are first needed: `status`
 # and `down` need neither, and have 0.3 s for everything.
-
-Messages = str | Sequence[ChatMessage | Mapping[str, Any]]
 
 DEFAULT_PARAMS = SamplingParams()
 
@@ -209,12 +207,7 @@ class Session:
         return self.client.models()
 
     def chat(
-        self,
-        messages: Messages,
-        params: SamplingParams = DEFAULT_PARAMS,
-        *,
-        system: str | None = None,
-        tools: Sequence[Mapping[str, object]] = (),
+        self, messages: Messages, params: SamplingParams = DEFAULT_PARAMS, **ask: Unpack[Ask]
     ) -> Generation:
         """
         Ask, and wait for the whole answer.
@@ -222,25 +215,29 @@ class Session:
         Args:
             messages: A prompt, or the turns so far.
 
-            system: A system prompt to put in front.
-
-            tools: Functions the model may ask to call, as OpenAI tool schemas.
+            ask: ``system``, ``tools``, ``output`` …: see
+                :class:`~workbench.client.Ask`.
 
         Raises:
             ClientError: The server did not answer, refused, or broke off.
         """
-        return self.client.chat(_with_system(messages, system), params, tools=tools)
+        return self.client.chat(messages, params, **ask)
 
     def stream(
-        self,
-        messages: Messages,
-        params: SamplingParams = DEFAULT_PARAMS,
-        *,
-        system: str | None = None,
-        tools: Sequence[Mapping[str, object]] = (),
+        self, messages: Messages, params: SamplingParams = DEFAULT_PARAMS, **ask: Unpack[Ask]
     ) -> Stream:
         """Ask, and iterate over the answer as it comes; see :class:`~workbench.client.Stream`."""
-        return self.client.stream(_with_system(messages, system), params, tools=tools)
+        return self.client.stream(messages, params, **ask)
+
+    def run_tools(
+        self,
+        messages: Messages,
+        functions: Sequence[Callable[..., object]],
+        params: SamplingParams = DEFAULT_PARAMS,
+        **how: Any,
+    ) -> ToolRun:
+        """Ask, and run the functions that the model calls; see ``Client.run_tools``."""
+        return self.client.run_tools(messages, functions, params, **how)
 
     def take_over(self, other: Session) -> None:
         """Go on where *other* was, with other settings: what it started is this one's now."""
@@ -414,10 +411,3 @@ def _remote_model(settings: Settings) -> str | None:
     """Name the model to ask a remote server for; ``None`` lets the client take the one it lists."""
     named = settings.backend == "remote" and settings.origins["model"] != "default"
     return settings.model if named else None
-
-
-def _with_system(messages: Messages, system: str | None) -> Messages:
-    if system is None:
-        return messages
-    turns = [ChatMessage("user", messages)] if isinstance(messages, str) else list(messages)
-    return [ChatMessage("system", system), *turns]

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.scripted import ScriptedServer
-from workbench.client import Client, Timeouts
+from workbench.client import Client, Retries, Timeouts
 from workbench.records import Outcome
 
 # Short enough to be waited for, long enough for a busy machine's healthy answers.
 QUICK = Timeouts(connect_s=5, first_token_s=5, stream_s=5, answer_s=5)
 
+
+NEVER = Retries(times=0)
 
 OUTCOMES: list[Outcome] = []
 
@@ -26,7 +28,7 @@ def pair() -> Iterator[tuple[ScriptedServer, Client]]:
     """
     server = ScriptedServer()
     with Client(
-        server.base_url, model="pocket", timeouts=QUICK, on_outcome=OUTCOMES.append, max_retries=0
+        server.base_url, model="pocket", timeouts=QUICK, on_outcome=OUTCOMES.append, retries=NEVER
     ) as client:
         yield server, client
     server.close()

@@ -9,6 +9,7 @@ import traceback
 
 import pytest
 
+from tests.client.conftest import NEVER
 from tests.helpers import eventually
 from tests.scripted import (
     HELLO,
@@ -22,7 +23,7 @@ from tests.scripted import (
     stream,
 )
 from workbench import errors
-from workbench.client import Client, Timeouts
+from workbench.client import Client, Retries, Timeouts
 from workbench.records import ChatMessage, SamplingParams, ToolCall, Usage
 
 NO_SUCH_MODEL = reply(
@@ -236,7 +237,9 @@ def test_a_retry_happens_where_nothing_was_delivered(server: ScriptedServer) -> 
     One 503, then an answer: the caller sees the answer only.
     """
     server.answer(reply(503, {}, {"retry-after-ms": "1"}), completion())
-    with Client(server.base_url, model="pocket", max_retries=1) as client:
+    with Client(
+        server.base_url, model="pocket", retries=Retries(times=1, first_wait_s=0.01)
+    ) as client:
         answer = client.chat("hi")
 
     assert answer.text == "Hello"
@@ -250,7 +253,7 @@ def test_nobody_there_is_said_plainly() -> None:
     server = ScriptedServer()
     server.close()
     with (
-        Client(server.base_url, model="pocket", max_retries=0) as client,
+        Client(server.base_url, model="pocket", retries=NEVER) as client,
         pytest.raises(errors.ServerUnreachableError) as caught,
     ):
         client.chat("hi")
@@ -343,7 +346,7 @@ def test_a_time_out_frees_the_slot(server: ScriptedServer) -> None:
     server.answer(Answer((), before_headers=(Do.STALL,)))
     limits = Timeouts(answer_s=0.1)
     with (
-        Client(server.base_url, model="pocket", timeouts=limits, max_retries=0) as client,
+        Client(server.base_url, model="pocket", timeouts=limits, retries=NEVER) as client,
         pytest.raises(errors.RequestTimeoutError) as caught,
     ):
         client.chat("hi")

@@ -4,6 +4,7 @@ Events make an answer, offline.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -27,9 +28,9 @@ REQUEST = ChatRequest(
 USAGE = Usage(input_tokens=3, output_tokens=3)
 
 
-def draft_of(*events: Event, streamed: bool = True) -> Draft:
+def draft_of(*events: Event, streamed: bool = True, n: int | None = None) -> Draft:
     draft = Draft(
-        REQUEST,
+        replace(REQUEST, params=replace(REQUEST.params, n=n)),
         base_url="http://x/v1",
         started_at=datetime(2026, 1, 1, tzinfo=UTC),
         sent_s=10.0,
@@ -153,3 +154,39 @@ def test_complete_means_finish_reason_or_end(event: Event, complete: bool) -> No
     Nothing of an answer is missing once the model said why it stopped.
     """
     assert draft_of(event).is_complete is complete
+
+
+def test_several_answers_have_no_tpot() -> None:
+    """
+    Their chunks come interleaved, and one usage counts them all.
+    """
+    answer = draft_of(
+        Delta(11.0, "a"),
+        Delta(12.0, "b", choice=1),
+        Finished("stop"),
+        Finished("length", 1),
+        Counted(USAGE),
+        n=2,
+    ).generation(19.0)
+
+    assert (answer.ttft_s, answer.tpot_s) == (1.0, None)
+    assert [(other.text, other.finish_reason) for other in answer.alternatives] == [("b", "length")]
+
+
+def test_one_of_two_answers_is_not_all() -> None:
+    """
+    A stream that breaks off then is interrupted.
+    """
+    assert not draft_of(Finished("stop"), n=2).is_complete
+
+
+def test_a_new_attempt_begins_with_nothing() -> None:
+    """
+    The clocks go on: the caller has waited since the first.
+    """
+    draft = draft_of(Opened("one"), Counted(USAGE))
+    draft.begin_again()
+    answer = draft.generation(15.0)
+
+    assert (answer.request_id, answer.usage, answer.attempts) == (None, None, 2)
+    assert answer.timings.sent_s == 10.0

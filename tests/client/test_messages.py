@@ -66,7 +66,19 @@ def test_text_parts_are_joined() -> None:
             [{"role": "user", "content": "x", "audio": {"id": 1}}], ValueError, "audio", id="field"
         ),
         pytest.param(
-            [{"role": "user", "content": [{"type": "image_url"}]}], ValueError, "text", id="image"
+            [{"role": "user", "content": [{"type": "image_url"}]}],
+            ValueError,
+            "picture",
+            id="image",
+        ),
+        pytest.param(
+            [{"role": "user", "content": [{"type": "input_audio"}]}], ValueError, "text", id="audio"
+        ),
+        pytest.param(
+            [{"role": "user", "content": "x"}, {"role": "system", "content": "y"}],
+            ValueError,
+            "one system prompt",
+            id="system-later",
         ),
         pytest.param([{"role": "user", "content": 5}], ValueError, "int", id="content"),
         pytest.param(

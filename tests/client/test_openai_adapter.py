@@ -41,7 +41,7 @@ def every_subclass(root: type[Exception]) -> list[type[Exception]]:
 
 @cache
 def backend() -> OpenAIBackend:
-    return OpenAIBackend("http://x/v1", api_key="sk-secret", connect_s=5, max_retries=0)
+    return OpenAIBackend("http://x/v1", api_key="sk-secret", connect_s=5)
 
 
 def an_instance(kind: type[Exception]) -> Exception:

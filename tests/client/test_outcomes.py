@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.client.conftest import NEVER
 from tests.helpers import eventually
 from tests.scripted import Answer, Do, ScriptedServer, completion, reply, stream, text
 from workbench import errors
@@ -146,7 +147,7 @@ def test_a_server_that_is_away_is_one_outcome() -> None:
     gone = ScriptedServer()
     gone.close()
     with (
-        Client(gone.base_url, on_outcome=outcomes.append, max_retries=0) as client,
+        Client(gone.base_url, on_outcome=outcomes.append, retries=NEVER) as client,
         pytest.raises(errors.ServerUnreachableError),
     ):
         chat(client)

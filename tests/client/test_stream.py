@@ -13,6 +13,7 @@ from time import perf_counter
 
 import pytest
 
+from tests.client.conftest import NEVER
 from tests.helpers import eventually
 from tests.scripted import (
     DONE,
@@ -46,7 +47,7 @@ def call_piece(**function: object) -> bytes:
 
 
 def hurried(server: ScriptedServer, **limits: float) -> Client:
-    return Client(server.base_url, model="pocket", timeouts=Timeouts(**limits), max_retries=0)
+    return Client(server.base_url, model="pocket", timeouts=Timeouts(**limits), retries=NEVER)
 
 
 def test_text_comes_in_pieces_and_ends_as_a_record(server: ScriptedServer, client: Client) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
@@ -37,27 +38,34 @@ def test_every_column_is_documented() -> None:
     assert sorted(documented) == sorted(COLUMNS)
 
 
-def test_every_sampling_parameter_has_a_column() -> None:
-    """
-    A parameter that the records gain needs a column and a migration.
-    """
-    assert {item.name for item in fields(SamplingParams)} <= set(COLUMNS)
-
-
 def test_sampling_parameters_are_kept_as_sent(make_generation: Callable[..., Generation]) -> None:
     """
     What was given is there, also a zero; what was not is unknown.
     """
     params = SamplingParams(temperature=0.0, top_k=-1, seed=7, stop=("\n", "é"))
-    record = recorded(make_generation(params=params))
+    row = asdict(recorded(make_generation(params=params)))
 
-    kept = {name: asdict(record)[name] for name in asdict(params)}
+    kept = {item.name: row[item.name] for item in fields(SamplingParams) if item.name in row}
     assert {name: value for name, value in kept.items() if value is not None} == {
         "temperature": 0.0,
         "top_k": -1,
         "seed": 7,
         "stop": '["\\n", "\\u00e9"]',
     }
+    assert row["other_sampling"] is None
+
+
+def test_parameters_without_a_column_are_kept_together(
+    make_generation: Callable[..., Generation],
+) -> None:
+    """
+    As one JSON object, without what might be a part of the prompt.
+    """
+    params = SamplingParams(min_tokens=2, logit_bias={5: -1.0}, extra={"documents": ["a secret"]})
+    kept = recorded(make_generation(params=params)).other_sampling
+
+    assert kept is not None
+    assert json.loads(kept) == {"min_tokens": 2, "logit_bias": {"5": -1.0}, "extra": ["documents"]}
 
 
 def test_a_seed_beyond_64_bits_is_unknown(make_generation: Callable[..., Generation]) -> None:

@@ -152,7 +152,8 @@ def test_migrations_are_applied_once_by_name(
     with Store(path) as store:
         store.append([make_record()])
     with Store(path) as store, closing(sqlite3.connect(path)) as connection, connection:
-        assert connection.execute("SELECT name FROM migrations").fetchall() == [("m001_initial",)]
+        applied = [name for (name,) in connection.execute("SELECT name FROM migrations")]
+        assert applied == [migration.__name__ for migration in MIGRATIONS]
         assert len(store) == 1
 
 

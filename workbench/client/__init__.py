@@ -6,8 +6,21 @@ Importing this is cheap; the OpenAI SDK is imported with the first request.
 
 from __future__ import annotations
 
-from .base import Timeouts
-from .client import Client
+from .base import Retries, Timeouts
+from .client import Ask, Client
+from .messages import Messages
+from .pictures import read_image
 from .stream import AsyncStream, Stream
+from .tools import tool_schema
 
-__all__ = ["AsyncStream", "Client", "Stream", "Timeouts"]
+__all__ = [
+    "Ask",
+    "AsyncStream",
+    "Client",
+    "Messages",
+    "Retries",
+    "Stream",
+    "Timeouts",
+    "read_image",
+    "tool_schema",
+]

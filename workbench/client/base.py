@@ -14,9 +14,13 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from ..records import ChatMessage, SamplingParams, ServedModel, Usage
+from ..records import ChatMessage, OutputFormat, SamplingParams, TokenLogprob, Usage
 
-Tool: TypeAlias = Mapping[str, object]
+Json: TypeAlias = Mapping[str, object]
+Tool: TypeAlias = Json
+
+ToolChoice: TypeAlias = str
+"""``none``, ``auto``, ``required``, or the name of the one tool to call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +48,54 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """
+    When a request that got no answer is sent again.
+
+    Only what was not delivered is: a refused or lost connection, a server that
+    hung up before its first token, and the statuses 408, 409, 429 and 5xx. Never
+    a time-out of the answer itself, which would double the load of a server that
+    is too busy already.
+
+    Args:
+        times: How often at most. 0 for measuring.
+
+        first_wait_s: Before the second attempt; doubled for each further one, up
+            to *longest_wait_s*, and then shortened at random by up to a half, so
+            that clients that failed together do not come back together.
+
+        budget_s: All waiting together. A server that asks for more by its
+            ``Retry-After`` is taken at its word: the error comes at once.
+    """
+
+    times: int = 2
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 8.0
+    budget_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A chat completion to ask for, with the model decided."""
+    """
+    An answer to ask for, with the model decided.
+
+    Args:
+        raw: Send the one message's text as a prompt, without a chat template
+            (``/v1/completions``).
+
+        vllm_version: Of the server, where the request needs to know; see
+            :func:`~workbench.client.wire.output_fields`.
+    """
 
     model: str
     messages: tuple[ChatMessage, ...]
     params: SamplingParams
     tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    output: OutputFormat | None = None
+    raw: bool = False
+    vllm_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +121,15 @@ class Delta:
     A chunk with something of the answer: text, reasoning or tool calls.
 
     ``at_s`` is when its bytes were read (monotonic). Chunks that came in one
-    read share one stamp.
+    read share one stamp. ``choice`` counts the answers when ``n`` is above 1.
     """
 
     at_s: float
     text: str = ""
     reasoning: str = ""
     tool_calls: tuple[ToolCallPart, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+    choice: int = 0
 
     @property
     def has_tokens(self) -> bool:
@@ -99,6 +146,7 @@ class Finished:
     """The model stopped, and why. Usage can still follow."""
 
     finish_reason: str
+    choice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +185,14 @@ class ChatBackend(Protocol):
         """Ask for the answer in one piece, as the events of a stream that came at once."""
         ...
 
-    async def models(self) -> tuple[ServedModel, ...]:
-        """List what the server serves."""
+    async def fetch(self, path: str, body: Mapping[str, object] | None = None) -> Json:
+        """
+        Ask anything else: GET, or POST with a *body*, and read the JSON object.
+
+        Args:
+            path: Below the base URL; one that begins with ``/`` is below the
+                server's root, where vLLM has what OpenAI's API does not know.
+        """
         ...
 
     async def aclose(self) -> None:

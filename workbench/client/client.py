@@ -11,21 +11,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future, wait
+from http import HTTPStatus
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
 
-from ..records import Generation, Outcome, SamplingParams, ServedModel
-from . import refusals
+from ..errors import RequestRejectedError
+from ..records import (
+    Embeddings,
+    Generation,
+    Outcome,
+    SamplingParams,
+    ServedModel,
+    Tokens,
+    ToolRun,
+    ToolStep,
+)
+from . import refusals, wire
 from .backends import Backends
-from .base import ChatBackend, ChatRequest, Delta, Timeouts, Tool
-from .exchange import Exchange, ModelChoice, Route
+from .base import ChatBackend, ChatRequest, Delta, Json, Retries, Timeouts, ToolChoice
+from .exchange import Exchange, Route
 from .loop_thread import LoopThread
 from .messages import Messages, as_messages
+from .output import Parse, as_output
+from .retry import with_retries
+from .server_facts import ModelChoice, VllmVersion
 from .stream import CLOSE_S, AsyncStream, Stream
+from .tools import MAX_ROUNDS, ToolLoop, as_tools
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +48,44 @@ T = TypeVar("T")
 OnOutcome: TypeAlias = Callable[[Outcome], object]
 
 DEFAULT_URL = "http://localhost:8000/v1"
-# One, because a kept connection that the server drops just as we write looks
-# like a failure and is none. More would hide a server in trouble.
-MAX_RETRIES = 1
+
+HINT_EMBED = "{model} writes and does not embed; serve a model that was made for embeddings."
+
+
+def ignore(_step: ToolStep) -> None:
+    """Show nothing of a tool's call."""
+
+
+class Ask(TypedDict, total=False):
+    """
+    What can be said about a request besides its messages and sampling.
+
+    Args:
+        model: Another model than the client's.
+
+        system: The system prompt, put in front.
+
+        tools: Functions that the model may ask to call: Python functions, or
+            OpenAI-style dictionaries. They are not run: see ``run_tools``.
+
+        tool_choice: ``none``, ``auto``, ``required``, or one tool's name.
+
+        parallel_tool_calls: Whether one answer may call several.
+
+        output: What the answer must be: a type (a pydantic model, a dataclass,
+            ``list[int]``), a JSON schema, or an ``OutputFormat``. The value is
+            in ``Generation.parsed``.
+
+        raw: Send the prompt as it is, without the model's chat template.
+    """
+
+    model: str | None
+    system: str | None
+    tools: Sequence[Callable[..., object] | Json]
+    tool_choice: ToolChoice | None
+    parallel_tool_calls: bool | None
+    output: object
+    raw: bool
 
 
 class Client:
@@ -57,8 +107,8 @@ class Client:
             ran on. The error in a ``Failure`` is an ``asyncio.CancelledError``
             when the caller left. What the callback raises is logged.
 
-        max_retries: How often a request that got no answer is sent again.
-            Its TTFT then includes the attempts before. 0 for measuring.
+        retries: When a request that got no answer is sent again. Its TTFT then
+            includes the attempts before, and ``Generation.attempts`` counts them.
 
     Raises:
         ValueError: *base_url* is not an HTTP address.
@@ -76,7 +126,7 @@ class Client:
         model: str | None = None,
         timeouts: Timeouts | None = None,
         on_outcome: OnOutcome | None = None,
-        max_retries: int = MAX_RETRIES,
+        retries: Retries | None = None,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -86,17 +136,17 @@ class Client:
         def make_backend() -> ChatBackend:
             from .openai_adapter import OpenAIBackend
 
-            return OpenAIBackend(
-                base_url, api_key=api_key, connect_s=timeouts.connect_s, max_retries=max_retries
-            )
+            return OpenAIBackend(base_url, api_key=api_key, connect_s=timeouts.connect_s)
 
         self._backends = Backends(make_backend)
         self._model = model
         self._route = Route(
             base_url=refusals.public_url(base_url),
             timeouts=timeouts,
+            retries=retries or Retries(),
             backend=self._backends.here,
             model=ModelChoice(model),
+            version=VllmVersion(),
             tell=OutcomeTeller(on_outcome).tell,
         )
         self._loop = LoopThread(f"workbench-client-{parts.port}", holds=self._backends)
@@ -113,12 +163,7 @@ class Client:
         return self._route.base_url
 
     def chat(
-        self,
-        messages: Messages,
-        params: SamplingParams | None = None,
-        *,
-        model: str | None = None,
-        tools: Sequence[Tool] | None = None,
+        self, messages: Messages, params: SamplingParams | None = None, **ask: Unpack[Ask]
     ) -> Generation:
         """
         Ask, wait and return the whole answer.
@@ -132,70 +177,166 @@ class Client:
 
             params: How to sample; unset means the server's default.
 
-            model: Another model than the client's.
-
-            tools: Functions the model may call, as OpenAI-style dictionaries.
+            ask: Anything else; see :class:`Ask`.
 
         Raises:
             ClientError: See :mod:`workbench.errors`.
         """
-        request = self._request(messages, params, model, tools)
-        exchange = Exchange(self._route, request, streamed=False)
-        result = self._loop.submit(exchange.run())
-        return self._wait(result, exchange.cancel)
+        request, parse = self._request(messages, params, ask)
+        exchange = Exchange(self._route, request, streamed=False, parse=parse)
+        return self._wait(self._loop.submit(exchange.run()), exchange.cancel)
 
     def stream(
-        self,
-        messages: Messages,
-        params: SamplingParams | None = None,
-        *,
-        model: str | None = None,
-        tools: Sequence[Tool] | None = None,
+        self, messages: Messages, params: SamplingParams | None = None, **ask: Unpack[Ask]
     ) -> Stream:
         """Ask, and return the answer as it comes. Arguments as :meth:`chat`."""
-        request = self._request(messages, params, model, tools)
+        request, parse = self._request(messages, params, ask)
 
         def start(queue: SimpleQueue[Delta | None]) -> Exchange:
-            return Exchange(self._route, request, streamed=True, publish=queue.put)
+            return Exchange(self._route, request, streamed=True, parse=parse, publish=queue.put)
 
         return Stream(start, self._loop, owner=self)
 
-    def models(self) -> tuple[ServedModel, ...]:
-        """List what the server serves."""
-        result = self._loop.submit(self.amodels())
-        return self._wait(result, result.cancel)
-
     async def achat(
-        self,
-        messages: Messages,
-        params: SamplingParams | None = None,
-        *,
-        model: str | None = None,
-        tools: Sequence[Tool] | None = None,
+        self, messages: Messages, params: SamplingParams | None = None, **ask: Unpack[Ask]
     ) -> Generation:
         """Await the whole answer, on the caller's loop. As :meth:`chat`."""
-        request = self._request(messages, params, model, tools)
-        return await Exchange(self._route, request, streamed=False).run()
+        request, parse = self._request(messages, params, ask)
+        return await Exchange(self._route, request, streamed=False, parse=parse).run()
 
     def astream(
-        self,
-        messages: Messages,
-        params: SamplingParams | None = None,
-        *,
-        model: str | None = None,
-        tools: Sequence[Tool] | None = None,
+        self, messages: Messages, params: SamplingParams | None = None, **ask: Unpack[Ask]
     ) -> AsyncStream:
         """Ask, and return the answer as it comes, on the caller's loop. As :meth:`stream`."""
-        request = self._request(messages, params, model, tools)
+        request, parse = self._request(messages, params, ask)
 
         def start(queue: asyncio.Queue[Delta | None]) -> Exchange:
-            return Exchange(self._route, request, streamed=True, publish=queue.put_nowait)
+            return Exchange(
+                self._route, request, streamed=True, parse=parse, publish=queue.put_nowait
+            )
 
         return AsyncStream(start)
 
+    def run_tools(
+        self,
+        messages: Messages,
+        functions: Sequence[Callable[..., object]],
+        params: SamplingParams | None = None,
+        *,
+        on_step: Callable[[ToolStep], object] = ignore,
+        max_rounds: int = MAX_ROUNDS,
+        **ask: Unpack[Ask],
+    ) -> ToolRun:
+        """
+        Ask, run the functions that the model calls, and ask again until it answers.
+
+        Calls of one answer run one after the other, on the caller's thread:
+        functions print, draw and wait for people. :meth:`arun_tools` runs them
+        side by side.
+
+        Args:
+            functions: What the model may call. Their signatures and docstrings
+                are what it knows of them; see
+                :func:`~workbench.client.tools.tool_schema`.
+
+            on_step: Called with every call that was carried out.
+
+            max_rounds: How many answers in a row may ask for tools.
+
+        Raises:
+            ToolLoopError: It asks for tools without end.
+
+            ClientError: As for :meth:`chat`.
+        """
+        loop = self._tool_loop(messages, functions, max_rounds, ask)
+        while True:
+            answer = self.stream(loop.messages, params, **_of_round(ask, loop)).read()
+            calls = loop.calls(answer)
+            if not calls:
+                return loop.done(answer)
+            for call in calls:
+                step = loop.run(call)
+                loop.add(step)
+                on_step(step)
+
+    async def arun_tools(
+        self,
+        messages: Messages,
+        functions: Sequence[Callable[..., object]],
+        params: SamplingParams | None = None,
+        *,
+        on_step: Callable[[ToolStep], object] = ignore,
+        max_rounds: int = MAX_ROUNDS,
+        **ask: Unpack[Ask],
+    ) -> ToolRun:
+        """Await it, on the caller's loop; the calls of one answer run side by side."""
+        loop = self._tool_loop(messages, functions, max_rounds, ask)
+        while True:
+            answer = await self.astream(loop.messages, params, **_of_round(ask, loop)).read()
+            calls = loop.calls(answer)
+            if not calls:
+                return loop.done(answer)
+            for step in await asyncio.gather(*map(loop.arun, calls)):
+                loop.add(step)
+                on_step(step)
+
+    def models(self) -> tuple[ServedModel, ...]:
+        """List what the server serves."""
+        return self._run(self.amodels())
+
     async def amodels(self) -> tuple[ServedModel, ...]:
         """Await the list of what the server serves."""
-        return await (await self._backends.here()).models()
+        return wire.read_models(await self.afetch("models"))
+
+    def embed(self, texts: str | Sequence[str], *, model: str | None = None) -> Embeddings:
+        """
+        Turn texts into vectors, with a model that was made for it.
+
+        Raises:
+            RequestRejectedError: The server's model writes and does not embed.
+        """
+        listed = [texts] if isinstance(texts, str) else list(texts)
+        return self._run(self._aembed(listed, model))
+
+    def tokenize(self, messages: Messages, *, system: str | None = None) -> Tokens:
+        """
+        Show a prompt as the model sees it, chat template included; ``len`` counts it.
+
+        vLLM only. A text without the template: :meth:`count`.
+        """
+        body: dict[str, object] = {
+            "messages": [
+                wire.message_fields(message) for message in as_messages(messages, system=system)
+            ]
+        }
+        return self._run(self._atokenize(body))
+
+    def count(self, text: str) -> int:
+        """Count a text's tokens, without a chat template. vLLM only."""
+        return len(self._run(self._atokenize({"prompt": text, "add_special_tokens": False})))
+
+    def detokenize(self, ids: Sequence[int]) -> str:
+        """Write tokens as text. vLLM only."""
+        return self._run(self._adetokenize(list(ids)))
+
+    def vllm_version(self) -> str | None:
+        """Return the server's version; ``None`` for a server that is no vLLM."""
+        return self._run(self._aversion())
+
+    def fetch(self, path: str, body: Json | None = None) -> Json:
+        """
+        Ask anything else that answers with a JSON object: GET, or POST with a *body*.
+
+        Args:
+            path: Below the base URL; one that begins with ``/`` is below the
+                server's root.
+        """
+        return self._run(self.afetch(path, body))
+
+    async def afetch(self, path: str, body: Json | None = None) -> Json:
+        """Await it, on the caller's loop. As :meth:`fetch`."""
+        backend = await self._backends.here()
+        return await with_retries(self._route.retries, lambda: backend.fetch(path, body))
 
     def close(self) -> None:
         """Cancel what runs on the client's thread and end it. Idempotent."""
@@ -229,18 +370,67 @@ class Client:
         await self.aclose()
 
     def _request(
+        self, messages: Messages, params: SamplingParams | None, ask: Ask
+    ) -> tuple[ChatRequest, Parse | None]:
+        output, parse = None, None
+        if (wanted := ask.get("output")) is not None:
+            output, parse = as_output(wanted)
+        turns = as_messages(messages, system=ask.get("system"))
+        raw = ask.get("raw", False)
+        if raw and (len(turns) > 1 or not isinstance(turns[0].content, str)):
+            raise ValueError("a raw prompt is one text")
+        request = ChatRequest(
+            model=ask.get("model") or self._model or "",
+            messages=turns,
+            params=params or SamplingParams(),
+            tools=as_tools(ask.get("tools") or ()),
+            tool_choice=ask.get("tool_choice"),
+            parallel_tool_calls=ask.get("parallel_tool_calls"),
+            output=output,
+            raw=raw,
+        )
+        return request, parse
+
+    async def _model_name(self, model: str | None) -> str:
+        backend = await self._backends.here()
+        return model or await self._route.model.resolve(backend, base_url=self.base_url)
+
+    async def _aembed(self, texts: list[str], model: str | None) -> Embeddings:
+        name = await self._model_name(model)
+        body = {"model": name, "input": texts, "encoding_format": "float"}
+        try:
+            return wire.read_embeddings(await self.afetch("embeddings", body))
+        except RequestRejectedError as exc:
+            if exc.status_code == HTTPStatus.NOT_FOUND:
+                exc.hint = HINT_EMBED.format(model=name)
+            raise
+
+    async def _atokenize(self, body: Mapping[str, object]) -> Tokens:
+        whole = {"model": await self._model_name(None), **body}
+        return wire.read_tokens(await self.afetch("/tokenize", whole))
+
+    async def _adetokenize(self, ids: list[int]) -> str:
+        body = {"model": await self._model_name(None), "tokens": ids}
+        return str((await self.afetch("/detokenize", body)).get("prompt", ""))
+
+    async def _aversion(self) -> str | None:
+        return await self._route.version.resolve(await self._backends.here())
+
+    def _tool_loop(
         self,
         messages: Messages,
-        params: SamplingParams | None,
-        model: str | None,
-        tools: Sequence[Tool] | None,
-    ) -> ChatRequest:
-        return ChatRequest(
-            model=model or self._model or "",
-            messages=as_messages(messages),
-            params=params or SamplingParams(),
-            tools=tuple(tools or ()),
-        )
+        functions: Sequence[Callable[..., object]],
+        max_rounds: int,
+        ask: Ask,
+    ) -> ToolLoop:
+        turns = as_messages(messages, system=ask.pop("system", None))
+        choice = ask.pop("tool_choice", None)
+        ask["tools"] = as_tools(functions)
+        return ToolLoop(turns, functions, tool_choice=choice, max_rounds=max_rounds)
+
+    def _run(self, work: Coroutine[object, object, T]) -> T:
+        result = self._loop.submit(work)
+        return self._wait(result, result.cancel)
 
     def _wait(self, result: Future[T], cancel: Callable[[], object]) -> T:
         try:
@@ -250,6 +440,10 @@ class Client:
                 # Ctrl-C: the request must not go on without its caller.
                 self._loop.call_soon(cancel)
                 wait([result], timeout=CLOSE_S)
+
+
+def _of_round(ask: Ask, loop: ToolLoop) -> Ask:
+    return {**ask, "tool_choice": loop.tool_choice}
 
 
 class OutcomeTeller:

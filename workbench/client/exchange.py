@@ -21,13 +21,15 @@ from ..errors import (
     ModelNotServedError,
     RequestRejectedError,
     RequestTimeoutError,
-    ServerFailureError,
     StreamInterruptedError,
 )
 from ..records import Failure, Generation, Outcome
-from . import refusals
-from .base import ChatBackend, ChatRequest, Delta, Event, Timeouts
+from . import refusals, wire
+from .base import ChatBackend, ChatRequest, Delta, Event, Retries, Timeouts
 from .draft import Draft
+from .output import Parse, parsed
+from .retry import with_retries
+from .server_facts import ModelChoice, VllmVersion
 
 Publish: TypeAlias = Callable[[Delta | None], object]
 
@@ -46,37 +48,11 @@ class Route:
 
     base_url: str
     timeouts: Timeouts
+    retries: Retries
     backend: Callable[[], Awaitable[ChatBackend]]
     model: ModelChoice
+    version: VllmVersion
     tell: Callable[[Outcome], None]
-
-
-class ModelChoice:
-    """
-    The model to ask for when a request names none: the client's, else the server's first.
-
-    The server is asked once; :meth:`forget` makes the next request ask again.
-    """
-
-    def __init__(self, model: str | None) -> None:
-        self._given = model
-        self._found: str | None = None
-
-    async def resolve(self, backend: ChatBackend, *, base_url: str) -> str:
-        """Return the model's name, asking the server if nobody said."""
-        name = self._given or self._found
-        if name is None:
-            served = await backend.models()
-            if not served:
-                raise ServerFailureError(
-                    f"{base_url} serves no model.", hint=refusals.HINT_LOGS, base_url=base_url
-                )
-            name = self._found = served[0].name
-        return name
-
-    def forget(self) -> None:
-        """Drop what the server said: it serves something else now."""
-        self._found = None
 
 
 class Exchange:
@@ -88,6 +64,8 @@ class Exchange:
 
         streamed: Whether tokens are wanted as they come.
 
+        parse: Reads the text into ``Generation.parsed``.
+
         publish: Called with every delta as it arrives, then once with ``None``.
     """
 
@@ -97,13 +75,16 @@ class Exchange:
         request: ChatRequest,
         *,
         streamed: bool,
+        parse: Parse | None = None,
         publish: Publish | None = None,
     ) -> None:
         self._route = route
         self._streamed = streamed
+        self._parse = parse
         self._publish = publish
         self._task: asyncio.Task[object] | None = None
         self._abandoned = False
+        self._sent = False
         self.draft = Draft(
             request,
             base_url=route.base_url,
@@ -118,6 +99,9 @@ class Exchange:
 
         Raises:
             ClientError: With what had arrived in ``partial``.
+
+            OutputFormatError: All arrived, and does not read as it should. The
+                request itself went well, and that is what is told.
         """
         self._task = asyncio.current_task()
         try:
@@ -130,7 +114,9 @@ class Exchange:
         else:
             generation = self.draft.generation(perf_counter())
             self._route.tell(generation)
-            return generation
+            if self._parse is None:
+                return generation
+            return replace(generation, parsed=parsed(generation, self._parse))
         finally:
             self._task = None
             if self._publish:
@@ -146,18 +132,37 @@ class Exchange:
 
     async def _fetch(self) -> None:
         backend = await self._route.backend()
-        draft = self.draft
-        if not draft.request.model:
-            model = await self._route.model.resolve(backend, base_url=draft.base_url)
-            draft.request = replace(draft.request, model=model)
-        draft.started_at = datetime.now(UTC)
-        draft.sent_s = perf_counter()
+        await self._prepare(backend)
+        self.draft.started_at = datetime.now(UTC)
+        self.draft.sent_s = perf_counter()
         try:
-            await (self._stream(backend) if self._streamed else self._answer(backend))
+            await with_retries(
+                self._route.retries,
+                lambda: self._attempt(backend),
+                undelivered=lambda: self.draft.num_chunks == 0,
+            )
         except RequestRejectedError as exc:
             if exc.status_code != HTTPStatus.NOT_FOUND:
                 raise
             raise await self._not_found(backend, exc) from exc.__cause__
+
+    async def _prepare(self, backend: ChatBackend) -> None:
+        """Complete the request with what only the server knows."""
+        route, draft = self._route, self.draft
+        if not draft.request.model:
+            model = await with_retries(
+                route.retries, lambda: route.model.resolve(backend, base_url=draft.base_url)
+            )
+            draft.request = replace(draft.request, model=model)
+        if wire.needs_version(draft.request):
+            version = await route.version.resolve(backend)
+            draft.request = replace(draft.request, vllm_version=version)
+
+    async def _attempt(self, backend: ChatBackend) -> None:
+        if self._sent:
+            self.draft.begin_again()
+        self._sent = True
+        await (self._stream(backend) if self._streamed else self._answer(backend))
 
     async def _answer(self, backend: ChatBackend) -> None:
         limit_s = self._route.timeouts.answer_s
@@ -238,14 +243,15 @@ class Exchange:
         requested = self.draft.request.model
         self._route.model.forget()
         try:
-            served = tuple(model.name for model in await backend.models())
+            listing = wire.read_models(await backend.fetch("models"))
         except ClientError:
             return refused
+        served = tuple(model.name for model in listing)
         if requested in served:
             return refused
-        listing = ", ".join(served) or "no model"
         return ModelNotServedError(
-            f"{self.draft.base_url} does not serve {requested!r}. It serves: {listing}.",
+            f"{self.draft.base_url} does not serve {requested!r}. It serves: "
+            f"{', '.join(served) or 'no model'}.",
             hint=HINT_MODEL.format(requested=requested),
             base_url=refused.base_url,
             request_id=refused.request_id,

@@ -18,6 +18,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -28,10 +29,9 @@ from ..errors import (
     ServerUnreachableError,
     StreamInterruptedError,
 )
-from ..records import ServedModel
-from ..urls import is_loopback
+from ..urls import is_loopback, root_url
 from . import refusals, wire
-from .base import ChatRequest, Ended, Event, Opened
+from .base import ChatRequest, Ended, Event, Json, Opened
 from .sse import EventParser
 
 # vLLM without --api-key takes any; the SDK insists on one and would otherwise
@@ -54,16 +54,12 @@ class OpenAIBackend:
         api_key: Sent as a bearer token; never shown.
 
         connect_s: Limit for opening a connection.
-
-        max_retries: How often the SDK tries again when it got no answer, or
-            one of 408, 409, 429 and 5xx. Never after a stream has begun.
     """
 
-    def __init__(
-        self, base_url: str, *, api_key: str | None, connect_s: float | None, max_retries: int
-    ) -> None:
+    def __init__(self, base_url: str, *, api_key: str | None, connect_s: float | None) -> None:
         import openai
 
+        self._base_url = base_url
         self._url = refusals.public_url(base_url)
         self._key = api_key
         self._connect_s = connect_s
@@ -73,13 +69,15 @@ class OpenAIBackend:
             # Everything after the connection is limited by the caller, who
             # knows first tokens from later ones.
             timeout=openai.Timeout(None, connect=connect_s),
-            max_retries=max_retries,
+            # Sending again is the caller's, who knows what was delivered.
+            max_retries=0,
             http_client=_direct_client() if is_loopback(base_url) else None,
         )
         # The SDK imports each part of its API when it is first touched: here,
         # and not inside the first request, whose TTFT it would become.
-        self._streamed: Any = self._sdk.with_streaming_response.chat.completions
-        self._raw: Any = self._sdk.with_raw_response
+        streamed, raw = self._sdk.with_streaming_response, self._sdk.with_raw_response
+        self._streamed: Any = {False: streamed.chat.completions, True: streamed.completions}
+        self._raw: Any = {False: raw.chat.completions, True: raw.completions}
 
     def __repr__(self) -> str:
         return f"OpenAIBackend({self._url!r})"
@@ -87,7 +85,7 @@ class OpenAIBackend:
     @asynccontextmanager
     async def stream(self, request: ChatRequest) -> AsyncIterator[AsyncIterator[Sequence[Event]]]:
         """Ask for a stream; one batch of events for every read, stamped on arrival."""
-        asked = self._streamed.create(
+        asked = self._streamed[request.raw].create(
             **wire.request_fields(request, stream=True), extra_body=wire.extra_fields(request)
         )
         with self._translated():
@@ -134,7 +132,7 @@ class OpenAIBackend:
     async def answer(self, request: ChatRequest) -> Sequence[Event]:
         """Ask for the answer in one piece, as the events of a stream that came at once."""
         with self._translated():
-            response = await self._raw.chat.completions.create(
+            response = await self._raw[request.raw].create(
                 **wire.request_fields(request, stream=False),
                 extra_body=wire.extra_fields(request),
             )
@@ -146,11 +144,17 @@ class OpenAIBackend:
         request_id = response.headers.get("x-request-id")
         return [Opened(request_id), *events] if request_id else events
 
-    async def models(self) -> tuple[ServedModel, ...]:
-        """List what the server serves."""
+    async def fetch(self, path: str, body: Json | None = None) -> Json:
+        """Ask anything else: GET, or POST with a *body*, and read the JSON object."""
+        import httpx2
+
+        url = root_url(self._base_url) + path if path.startswith("/") else path
         with self._translated():
-            response = await self._raw.models.list()
-        return wire.read_models(self._parsed(response.text))
+            if body is None:
+                response = await self._sdk.get(url, cast_to=httpx2.Response)
+            else:
+                response = await self._sdk.post(url, body=body, cast_to=httpx2.Response)
+        return self._parsed(response.text)
 
     async def aclose(self) -> None:
         """Close the connections. Idempotent."""
@@ -171,6 +175,7 @@ class OpenAIBackend:
             f"{self._url} answered with {what} but {refusals.excerpt(body)}.",
             hint=refusals.HINT_PATH,
             base_url=self._url,
+            status_code=HTTPStatus.OK,
             body=body,
         )
 

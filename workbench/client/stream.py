@@ -13,6 +13,8 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import aclosing, closing
+from itertools import groupby
+from operator import attrgetter
 from queue import Empty, SimpleQueue
 from time import perf_counter
 from types import TracebackType
@@ -68,10 +70,10 @@ class Stream:
         return f"<Stream {_state(self._result.done())}: {self._exchange.draft.num_chunks} chunks>"
 
     def __iter__(self) -> Iterator[str]:
-        """Yield text as it comes, everything that waits in one piece."""
+        """Yield the first answer's text as it comes, everything that waits in one piece."""
         with closing(self.deltas()) as deltas:
             for delta in deltas:
-                if delta.text:
+                if delta.text and delta.choice == 0:
                     yield delta.text
 
     def deltas(self) -> Generator[Delta, None, None]:
@@ -82,7 +84,7 @@ class Stream:
         """
         try:
             while waiting := self._take():
-                yield _merged(waiting)
+                yield from _merged(waiting)
             self._check()
         finally:
             self.close()
@@ -171,14 +173,15 @@ class AsyncStream:
         """Yield text as it comes, everything that waits in one piece."""
         async with aclosing(self.deltas()) as deltas:
             async for delta in deltas:
-                if delta.text:
+                if delta.text and delta.choice == 0:
                     yield delta.text
 
     async def deltas(self) -> AsyncGenerator[Delta, None]:
         """Yield deltas, as :meth:`Stream.deltas`."""
         try:
             while waiting := await self._take():
-                yield _merged(waiting)
+                for delta in _merged(waiting):
+                    yield delta
             await self._check()
         finally:
             await self.aclose()
@@ -236,17 +239,22 @@ class AsyncStream:
             raise _interrupted(self.generation)
 
 
-def _merged(deltas: Iterable[Delta]) -> Delta:
-    first, *rest = deltas
-    if not rest:
-        return first
-    every = [first, *rest]
-    return Delta(
-        first.at_s,
-        "".join([delta.text for delta in every]),
-        "".join([delta.reasoning for delta in every]),
-        tuple(part for delta in every for part in delta.tool_calls),
-    )
+def _merged(deltas: Iterable[Delta]) -> Iterator[Delta]:
+    """Put together what follows on each other in one answer."""
+    for choice, run in groupby(deltas, key=attrgetter("choice")):
+        first, *rest = run
+        if not rest:
+            yield first
+            continue
+        every = [first, *rest]
+        yield Delta(
+            first.at_s,
+            "".join([delta.text for delta in every]),
+            "".join([delta.reasoning for delta in every]),
+            tuple(part for delta in every for part in delta.tool_calls),
+            tuple(token for delta in every for token in delta.logprobs),
+            choice,
+        )
 
 
 def _interrupted(partial: Generation) -> StreamInterruptedError:

@@ -8,30 +8,59 @@ is missing or of a wrong type is unknown, and a chunk of unknown shape says noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TypeAlias
+import re
+from collections.abc import Iterable, Iterator
 
-from ..records import ChatMessage, ServedModel, ToolCall, Usage
-from .base import ChatRequest, Counted, Delta, Ended, Event, Finished, Opened, ToolCallPart
+from ..errors import ConfigError
+from ..records import (
+    ChatMessage,
+    Embeddings,
+    Image,
+    OutputFormat,
+    ServedModel,
+    TokenLogprob,
+    Tokens,
+    ToolCall,
+    Usage,
+)
+from .base import (
+    ChatRequest,
+    Counted,
+    Delta,
+    Ended,
+    Event,
+    Finished,
+    Json,
+    Opened,
+    ToolCallPart,
+)
 
-Json: TypeAlias = Mapping[str, object]
+OPENAI_PARAMS = frozenset(
+    {"temperature", "top_p", "max_tokens", "n", "seed", "stop", "logprobs", "top_logprobs"}
+    | {"presence_penalty", "frequency_penalty", "logit_bias", "reasoning_effort"}
+)
+"""Sampling parameters of OpenAI's API; the others are vLLM's, which the SDK sends as extra."""
 
-# vLLM's own sampling parameters; OpenAI's SDK sends them as `extra_body`.
-VLLM_ONLY = frozenset({"top_k", "min_p", "repetition_penalty"})
+STRUCTURED_OUTPUTS_SINCE = (0, 11)
+"""
+Before, the fields were ``guided_regex`` and so on; from 0.12 on those are ignored without a word.
+
+Source: https://github.com/vllm-project/vllm/pull/22772 and /pull/29326
+"""
 
 
 def request_fields(request: ChatRequest, *, stream: bool) -> dict[str, object]:
     """Write a request's JSON body, except what :func:`extra_fields` has."""
-    body: dict[str, object] = {
-        "model": request.model,
-        "messages": [message_fields(message) for message in request.messages],
-    }
-    given = request.params.given()
-    body.update({name: value for name, value in given.items() if name not in VLLM_ONLY})
-    if request.params.stop is not None:
-        body["stop"] = list(request.params.stop)
+    body: dict[str, object] = {"model": request.model, **_question(request)}
+    body |= {name: value for name, value in _sampling(request) if name in OPENAI_PARAMS}
     if request.tools:
         body["tools"] = list(request.tools)
+    if request.tool_choice is not None:
+        body["tool_choice"] = _tool_choice(request.tool_choice)
+    if request.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = request.parallel_tool_calls
+    if request.output and not request.raw:
+        body |= _response_format(request.output)
     if stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
@@ -40,18 +69,112 @@ def request_fields(request: ChatRequest, *, stream: bool) -> dict[str, object]:
 
 def extra_fields(request: ChatRequest) -> dict[str, object]:
     """Write the part of the body that OpenAI's API does not know."""
+    body = {name: value for name, value in _sampling(request) if name not in OPENAI_PARAMS}
+    if needs_version(request):
+        body |= _constraint(request)
+    return body | dict(request.params.extra or {})
+
+
+def needs_version(request: ChatRequest) -> bool:
+    """Tell whether the form of the request depends on the server's version."""
+    return request.output is not None and not (_response_format(request.output) and not request.raw)
+
+
+def _question(request: ChatRequest) -> dict[str, object]:
+    if request.raw:
+        return {"prompt": request.messages[0].content}
+    return {"messages": [message_fields(message) for message in request.messages]}
+
+
+def _sampling(request: ChatRequest) -> Iterator[tuple[str, object]]:
     given = request.params.given()
-    return {name: value for name, value in given.items() if name in VLLM_ONLY}
+    given.pop("extra", None)
+    if request.raw and given.pop("logprobs", None):
+        # A completion's `logprobs` is the number, where a chat has two fields.
+        given["logprobs"] = given.pop("top_logprobs", 1)
+    for name, value in given.items():
+        yield name, list(value) if isinstance(value, tuple) else value
+
+
+def _tool_choice(choice: str) -> object:
+    if choice in ("none", "auto", "required"):
+        return choice
+    return {"type": "function", "function": {"name": choice}}
+
+
+def _response_format(output: OutputFormat) -> dict[str, object]:
+    """Write the formats that every version, and other servers, know by OpenAI's field."""
+    if output.kind == "json_object":
+        return {"response_format": {"type": "json_object"}}
+    if output.kind == "json_schema":
+        schema = {"name": _schema_name(output.value), "schema": output.value}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+    return {}
+
+
+def _schema_name(schema: Json) -> str:
+    # OpenAI allows these characters only, and pydantic titles have others (generics).
+    return re.sub(r"[^\w-]", "_", str(schema.get("title") or "answer"))[:64]
+
+
+def _constraint(request: ChatRequest) -> dict[str, object]:
+    """
+    Write a constraint in the form that the server's version takes.
+
+    Raises:
+        ConfigError: The server does not say that it is a vLLM. Others ignore the
+            field in silence, and the answer would look as if it had been kept to it.
+    """
+    assert request.output
+    kind = request.output.kind.removesuffix("_schema")
+    value = request.output.value
+    version = request.vllm_version
+    if version is None:
+        raise ConfigError(
+            f"Only a vLLM can keep an answer to a {kind}, and this server is none: "
+            "it has no /version.",
+            hint="Ask for a JSON schema instead: every server has a form of it.",
+            key="output",
+            source="argument",
+        )
+    if _release(version) < STRUCTURED_OUTPUTS_SINCE:
+        return {f"guided_{kind}": _listed(value)}
+    value = True if kind == "json_object" else _listed(value)
+    return {"structured_outputs": {kind: value}}
+
+
+def _release(version: str) -> tuple[int, ...]:
+    # A development build is "0.1.dev1+g…": it is newer than any release that matters here.
+    if ".dev" in version and version.startswith("0.1."):
+        return STRUCTURED_OUTPUTS_SINCE
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
+def _listed(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def message_fields(message: ChatMessage) -> dict[str, object]:
     """Write one turn."""
-    fields: dict[str, object] = {"role": message.role, "content": message.content}
+    fields: dict[str, object] = {"role": message.role, "content": _content(message)}
     if message.tool_calls:
         fields["tool_calls"] = [_tool_call_fields(call) for call in message.tool_calls]
     if message.tool_call_id is not None:
         fields["tool_call_id"] = message.tool_call_id
     return fields
+
+
+def _content(message: ChatMessage) -> object:
+    if isinstance(message.content, tuple):
+        return [_part(part) for part in message.content]
+    return message.content
+
+
+def _part(part: str | Image) -> dict[str, object]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    detail = {} if part.detail is None else {"detail": part.detail}
+    return {"type": "image_url", "image_url": {"url": part.url, **detail}}
 
 
 def _tool_call_fields(call: ToolCall) -> dict[str, object]:
@@ -61,25 +184,34 @@ def _tool_call_fields(call: ToolCall) -> dict[str, object]:
 
 def read_chunk(chunk: Json, at_s: float) -> list[Event]:
     """Read one chunk of a stream that was read from the network at *at_s*."""
-    events: list[Event] = []
-    if request_id := _text(chunk.get("id")):
-        events.append(Opened(request_id))
-    choice = _first(chunk.get("choices"))
-    if delta := _delta(_mapping(choice.get("delta")), at_s):
-        events.append(delta)
-    events.extend(_ending(choice, chunk))
-    return events
+    return [*_opened(chunk), *_choices(chunk, "delta", at_s), *_counted(chunk)]
 
 
 def read_answer(answer: Json, at_s: float) -> list[Event]:
     """Read an answer that came in one piece, complete at *at_s*."""
-    events: list[Event] = []
-    if request_id := _text(answer.get("id")):
-        events.append(Opened(request_id))
-    choice = _first(answer.get("choices"))
-    if delta := _delta(_mapping(choice.get("message")), at_s):
-        events.append(delta)
-    return [*events, *_ending(choice, answer), Ended(at_s)]
+    choices = _choices(answer, "message", at_s)
+    return [*_opened(answer), *choices, *_counted(answer), Ended(at_s)]
+
+
+def _opened(whole: Json) -> Iterator[Event]:
+    if request_id := _text(whole.get("id")):
+        yield Opened(request_id)
+
+
+def _choices(whole: Json, name: str, at_s: float) -> Iterator[Event]:
+    for choice in _mappings(whole.get("choices")):
+        number = _number(choice.get("index")) or 0
+        # A completion has its text beside the index, a chat in a message or delta.
+        fields = choice if "text" in choice else _mapping(choice.get(name))
+        if delta := _delta(fields, _logprobs(choice.get("logprobs")), number, at_s):
+            yield delta
+        if reason := _text(choice.get("finish_reason")):
+            yield Finished(reason, number)
+
+
+def _counted(whole: Json) -> Iterator[Event]:
+    if usage := _usage(_mapping(whole.get("usage"))):
+        yield Counted(usage)
 
 
 def read_models(listing: Json) -> tuple[ServedModel, ...]:
@@ -95,13 +227,62 @@ def read_models(listing: Json) -> tuple[ServedModel, ...]:
     )
 
 
-def _delta(fields: Json, at_s: float) -> Delta | None:
-    text = _text(fields.get("content"))
+def read_embeddings(answer: Json) -> Embeddings:
+    """Read the answer of ``/v1/embeddings``, in the order of the texts."""
+    lines = sorted(_mappings(answer.get("data")), key=lambda line: _number(line.get("index")) or 0)
+    return Embeddings(
+        vectors=tuple(tuple(_numbers(line.get("embedding"))) for line in lines),
+        model=_text(answer.get("model")),
+        usage=_usage({"completion_tokens": 0, **_mapping(answer.get("usage"))}),
+    )
+
+
+def read_tokens(answer: Json) -> Tokens:
+    """Read the answer of ``/tokenize``."""
+    return Tokens(
+        ids=tuple(int(number) for number in _numbers(answer.get("tokens"))),
+        max_model_len=_number(answer.get("max_model_len")),
+    )
+
+
+def _delta(
+    fields: Json, logprobs: tuple[TokenLogprob, ...], choice: int, at_s: float
+) -> Delta | None:
+    text = _text(fields.get("content")) or _text(fields.get("text"))
     # vLLM says `reasoning` now and said `reasoning_content` once; others still do.
     reasoning = _text(fields.get("reasoning")) or _text(fields.get("reasoning_content"))
     calls = fields.get("tool_calls")
     parts = tuple(_parts(calls)) if calls else ()
-    return Delta(at_s, text, reasoning, parts) if text or reasoning or parts else None
+    if text or reasoning or parts or logprobs:
+        return Delta(at_s, text, reasoning, parts, logprobs, choice)
+    return None
+
+
+def _logprobs(found: object) -> tuple[TokenLogprob, ...]:
+    if not isinstance(found, dict):
+        return ()
+    if isinstance(found.get("tokens"), list):
+        return tuple(_completion_logprobs(found))
+    return tuple(
+        TokenLogprob(
+            _text(line.get("token")),
+            _float(line.get("logprob")),
+            tuple(
+                (_text(other.get("token")), _float(other.get("logprob")))
+                for other in _mappings(line.get("top_logprobs"))
+            ),
+        )
+        for line in _mappings(found.get("content"))
+    )
+
+
+def _completion_logprobs(found: Json) -> Iterator[TokenLogprob]:
+    columns = (found.get(name) for name in ("tokens", "token_logprobs", "top_logprobs"))
+    tokens, values, others = (column if isinstance(column, list) else [] for column in columns)
+    for place, (token, value) in enumerate(zip(tokens, values, strict=False)):
+        top = _mapping(others[place]) if place < len(others) else _NOTHING
+        likely = tuple((name, _float(logprob)) for name, logprob in top.items())
+        yield TokenLogprob(_text(token), _float(value), likely)
 
 
 def _parts(calls: object) -> Iterator[ToolCallPart]:
@@ -114,13 +295,6 @@ def _parts(calls: object) -> Iterator[ToolCallPart]:
             _text(function.get("name")) or None,
             _text(function.get("arguments")),
         )
-
-
-def _ending(choice: Json, whole: Json) -> Iterator[Event]:
-    if reason := _text(choice.get("finish_reason")):
-        yield Finished(reason)
-    if usage := _usage(_mapping(whole.get("usage"))):
-        yield Counted(usage)
 
 
 def _usage(fields: Json) -> Usage | None:
@@ -151,10 +325,6 @@ def _mappings(value: object) -> Iterator[Json]:
         yield from (item for item in value if isinstance(item, dict))
 
 
-def _first(value: object) -> Json:
-    return _mapping(value[0]) if isinstance(value, list) and value else _NOTHING
-
-
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
@@ -162,3 +332,12 @@ def _text(value: object) -> str:
 def _number(value: object) -> int | None:
     # bool before int: a bool is an int.
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else float("nan")
+
+
+def _numbers(value: object) -> Iterable[float]:
+    # Not checked one by one: a vector has thousands.
+    return value if isinstance(value, list) else ()

@@ -76,4 +76,10 @@ def m001_initial(execute: Execute) -> None:
     execute("CREATE INDEX requests_by_time ON requests (timestamp)")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial,)
+def m002_other_sampling(execute: Execute) -> None:
+    """Add what the client can say since: any sampling parameter, and sending again."""
+    execute("ALTER TABLE requests ADD COLUMN other_sampling TEXT")
+    execute("ALTER TABLE requests ADD COLUMN attempts INTEGER")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_other_sampling)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -89,6 +90,11 @@ class TelemetryRecord:
         finish_reason: ``stop``, ``length``, ``tool_calls`` as on the wire.
 
         request_id: The server's id of the request, as its log shows it.
+
+        other_sampling: Sampling parameters without a column of their own, a JSON object. Of
+            ``extra`` and ``chat_template_kwargs`` the names only: a prompt may be in them.
+
+        attempts: How often it was sent; ``None`` for a request without an answer.
     """
 
     id: str
@@ -125,6 +131,8 @@ class TelemetryRecord:
     http_status: int | None = None
     finish_reason: str | None = None
     request_id: str | None = None
+    other_sampling: str | None = None
+    attempts: int | None = None
 
 
 COLUMNS = tuple(item.name for item in fields(TelemetryRecord))
@@ -165,6 +173,7 @@ def record_of(
         base_url=_bare_url(_known("base_url", error, answer) or base_url),
         streamed=_streamed(outcome),
         **_sampling(outcome.params),
+        attempts=answer.attempts if answer else None,
         prompt_hash=prompt_hash,
         input_tokens=usage.input_tokens if usage else None,
         output_tokens=output_tokens,
@@ -230,12 +239,22 @@ def _known(name: str, *sources: object) -> str | None:
 
 def _sampling(params: SamplingParams) -> dict[str, Any]:
     given = params.given()
+    others = {name: given.pop(name) for name in list(given) if name not in COLUMNS}
+    if others:
+        given["other_sampling"] = json.dumps(_without_prompts(others), sort_keys=True)
     if "stop" in given:
         given["stop"] = json.dumps(given["stop"])
     # A server refuses a seed that SQLite can't hold either, and the refusal is worth its row.
     return {
         name: None if isinstance(value, int) and value not in _INT64 else value
         for name, value in given.items()
+    }
+
+
+def _without_prompts(sampling: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: sorted(value) if name in ("extra", "chat_template_kwargs") else value
+        for name, value in sampling.items()
     }
 
 
