@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.catalogue import find_model, local_models, tool_call_parser
+from workbench.catalogue import find_model, local_models, looks_like_hub_name, tool_call_parser
 from workbench.errors import ConfigError
 
 
@@ -61,3 +61,22 @@ def test_a_damaged_configuration_is_named(tmp_path: Path):
 def test_the_chat_template_tells_the_tool_call_parser(template: str, parser: str | None):
     """What the model writes around a call names the parser that reads it."""
     assert tool_call_parser(template) == parser
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        pytest.param("Qwen/Qwen3-8B", True, id="hub"),
+        pytest.param("models/pocket", False, id="a-path-that-is-there"),
+        pytest.param("org/na me", False, id="no-name-of-the-hub"),
+        pytest.param("./pocket", False, id="relative"),
+        pytest.param("pocket", False, id="one-word"),
+    ],
+)
+def test_a_name_of_the_hub_is_told_from_a_folder(
+    project: Path, monkeypatch: pytest.MonkeyPatch, name: str, is_one: bool
+):
+    """Typed where the shell stands: what is there is a folder."""
+    monkeypatch.chdir(project)
+
+    assert looks_like_hub_name(name, project / "models") is is_one

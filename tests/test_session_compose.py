@@ -77,6 +77,24 @@ def test_a_path_below_models_is_the_folders_name_in_the_container(home: Path):
     assert found.asked["WORKBENCH_MAX_MODEL_LEN"] == "512"
 
 
+def test_a_model_shorter_than_the_files_length_gets_its_own(home: Path):
+    """Unless somebody named a length; and a path that a shell completed is no name of the hub."""
+    found = wanted(home, "cpu", model="pocket")
+
+    assert found.asked["WORKBENCH_MODEL"] == "pocket"
+    assert found.otherwise == {"WORKBENCH_MAX_MODEL_LEN": "2048"}
+
+
+def test_a_folder_with_a_space_is_refused(home: Path):
+    """Compose would make two words of it, and vLLM complain of the second."""
+    folder = home / "models" / "my model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+
+    with pytest.raises(ConfigError, match="space"):
+        wanted(home, "cpu", model="my model")
+
+
 def test_a_folder_elsewhere_is_refused_also_behind_a_link(home: Path, tmp_path: Path):
     """The container sees ./models and nothing else of this machine."""
     outside = tmp_path / "elsewhere" / "llama"

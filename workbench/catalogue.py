@@ -121,8 +121,9 @@ def parser_of_family(name: str) -> str | None:
 
 
 def looks_like_hub_name(name: str, models_dir: Path) -> bool:
-    """Tell a hub's ``organisation/model`` from a folder: one slash, and no such folder."""
-    return name.count("/") == 1 and name[0] not in "/.~" and not (models_dir / name).exists()
+    """Tell a hub's ``organisation/model`` from a folder: no such folder, and the hub's letters."""
+    is_there = (models_dir / name).exists() or Path(name).is_dir()
+    return not is_there and bool(re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name, re.ASCII))
 
 
 def _chat_template(path: Path) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import settings as settings_module
 from .boot import History, boot
-from .catalogue import find_model, looks_like_hub_name, parser_of_family
+from .catalogue import LocalModel, find_model, looks_like_hub_name, parser_of_family
 from .errors import ConfigError
 from .records import (
     Generation,
@@ -33,7 +33,13 @@ from .servers.embedded import EmbeddedServer
 from .servers.engine import Engine
 from .servers.remote import RemoteServer
 from .servers.running import Running
-from .settings import COMPOSE_MODEL, EMBEDDED_MAX_MODEL_LEN, EMBEDDED_MODEL, Settings
+from .settings import (
+    COMPOSE_MAX_MODEL_LEN,
+    COMPOSE_MODEL,
+    EMBEDDED_MAX_MODEL_LEN,
+    EMBEDDED_MODEL,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -341,17 +347,28 @@ def wanted_of_compose(settings: Settings, profile: str) -> Wanted:
         if settings.origins[name] == "argument"
     }
     if settings.model:
-        return Wanted(asked=asked | _of_model(settings.model, settings), otherwise={})
+        model = _model_in_container(settings.model, settings)
+        return Wanted(asked=asked | _of_model(model, settings), otherwise=_length(model))
     if profile != "cpu":
         # The file names the model itself, and does not know its parser.
         return Wanted(asked=asked, otherwise=_parser(parser_of_family(COMPOSE_MODEL), settings))
-    length = {"WORKBENCH_MAX_MODEL_LEN": str(EMBEDDED_MAX_MODEL_LEN)}
-    return Wanted(asked=asked, otherwise=length | _of_model(EMBEDDED_MODEL, settings))
+    model = _model_in_container(EMBEDDED_MODEL, settings)
+    return Wanted(asked=asked, otherwise=_length(model) | _of_model(model, settings))
 
 
-def _of_model(model: str, settings: Settings) -> dict[str, str]:
-    name, parser = _in_container(model, settings)
-    return {"WORKBENCH_MODEL": name, **_parser(parser, settings)}
+def _of_model(model: LocalModel | str, settings: Settings) -> dict[str, str]:
+    if isinstance(model, str):
+        return {"WORKBENCH_MODEL": model, **_parser(parser_of_family(model), settings)}
+    below = model.path.relative_to(settings.models_dir.resolve())
+    return {"WORKBENCH_MODEL": str(below), **_parser(model.tool_call_parser, settings)}
+
+
+def _length(model: LocalModel | str) -> dict[str, str]:
+    """Say how long a context may be where the file's default is longer than the model's own."""
+    longest = None if isinstance(model, str) else model.max_model_len
+    if longest is None or longest >= COMPOSE_MAX_MODEL_LEN:
+        return {}
+    return {"WORKBENCH_MAX_MODEL_LEN": str(longest)}
 
 
 def _parser(name: str | None, settings: Settings) -> dict[str, str]:
@@ -361,10 +378,10 @@ def _parser(name: str | None, settings: Settings) -> dict[str, str]:
     return {"WORKBENCH_TOOL_CALL_PARSER": name}
 
 
-def _in_container(model: str, settings: Settings) -> tuple[str, str | None]:
-    """Name a model as the container knows it, and the parser for its tool calls."""
+def _model_in_container(model: str, settings: Settings) -> LocalModel | str:
+    """Find a model that the container will see: a folder below models/, or a name of the hub."""
     if looks_like_hub_name(model, settings.models_dir):
-        return model, parser_of_family(model)
+        return model
     local = find_model(model, models_dir=settings.models_dir)
     if not local.path.is_relative_to(settings.models_dir.resolve()):
         raise ConfigError(
@@ -374,7 +391,14 @@ def _in_container(model: str, settings: Settings) -> tuple[str, str | None]:
             key="model",
             source=settings.origins["model"],
         )
-    return str(local.path.relative_to(settings.models_dir.resolve())), local.tool_call_parser
+    if " " in str(local.path.relative_to(settings.models_dir.resolve())):
+        raise ConfigError(
+            f"The compose file cannot name {local.path.name!r}: there is a space in it.",
+            hint="Rename the folder.",
+            key="model",
+            source=settings.origins["model"],
+        )
+    return local
 
 
 def _serve_spec(settings: Settings, running: Running | None) -> ServeSpec:

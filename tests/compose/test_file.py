@@ -12,7 +12,7 @@ import pytest
 
 from workbench.catalogue import parser_of_family
 from workbench.servers.profiles import PROFILES
-from workbench.settings import COMPOSE_MODEL
+from workbench.settings import COMPOSE_MAX_MODEL_LEN, COMPOSE_MODEL
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -70,7 +70,7 @@ def test_the_defaults_fit_24_gb_under_wsl(folder: Path, profile: str):
     service, _ = config(folder, profile)
 
     assert float(flag(service, "--gpu-memory-utilization")) == 0.85
-    assert int(flag(service, "--max-model-len")) == 8192
+    assert int(flag(service, "--max-model-len")) == COMPOSE_MAX_MODEL_LEN
 
 
 @pytest.mark.parametrize("profile", PROFILES)
