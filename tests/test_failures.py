@@ -173,6 +173,33 @@ TEXTS = [
         "patch-failed",
         None,
     ),
+    *[
+        (f"start.py: {said}.", "patch-failed", None)
+        for said in (
+            "/x/__init__.py is not what the is_rocm patch knows: rocm_platform_plugin() has",
+            "/x/__init__.py cannot be read ([Errno 13] Permission denied)",
+            "/x/__init__.py is not Python (invalid syntax)",
+            "/x/__init__.py was patched and is not",
+            "/x/libhsa-runtime64.so.1 hides the runtime of the host and cannot be moved aside",
+        )
+    ],
+    (
+        "can't set healthcheck.start_interval as feature require Docker Engine v25 or later",
+        "engine-too-old",
+        None,
+    ),
+    (
+        "Credentials store error: StoreError('docker-credential-desktop.exe not installed or not "
+        "available in PATH')",
+        "credential-helper-missing",
+        None,
+    ),
+    (
+        'error getting credentials - err: exec: "docker-credential-desktop.exe": executable file '
+        "not found in $PATH, out: ``",
+        "credential-helper-missing",
+        None,
+    ),
     (
         "permission denied while trying to connect to the Docker daemon",
         "docker-not-permitted",
@@ -240,6 +267,26 @@ def test_a_remark_is_not_taken_for_the_cause():
     assert (found.id, found.line) == ("unknown-error", "ValueError: something else altogether")
     # Where nothing else is said, the remark is all there is.
     assert diagnose(lines[:2]).id == "no-platform"
+
+
+def test_what_was_patched_is_not_what_failed():
+    """The line that says so stands in every log of an older vLLM under WSL."""
+    done = (
+        "start.py: vLLM 0.9.2 under WSL; is_rocm patched; "
+        "torch's libhsa-runtime64.so moved aside; VLLM_USE_V2_MODEL_RUNNER=0"
+    )
+
+    assert diagnose([done, "torch.OutOfMemoryError: HIP out of memory"]).id == "gpu-out-of-memory"
+    assert diagnose([done, "ValueError: something else"]).id == "unknown-error"
+    assert diagnose([done]) is None
+
+
+def test_of_a_long_line_the_beginning_is_read():
+    """Whole weights end up in a line now and then, and searching them all takes minutes."""
+    known = "RuntimeError: UVA is not available"
+
+    assert diagnose([known + "x" * 1_000_000]).id == "uva-not-available"
+    assert diagnose(["x" * 4000 + known]) is None
 
 
 def test_a_log_without_an_error_is_not_explained():

@@ -129,15 +129,23 @@ def boot(
         if server.outlasts_waiting:
             raise _no_longer_waited_for(server) from exc
         if started:
-            server.give_up()
+            _give_up(server)
         raise
     except BaseException:
         if started:
-            server.give_up()
+            _give_up(server)
         raise
     if started:
         history.add(reader.phases(ended_s=time.monotonic() - before_s))
     return BootOutcome(status, started)
+
+
+def _give_up(server: Server) -> None:
+    """End a boot that failed; why it did is on its way, and nothing here may take its place."""
+    try:
+        server.give_up()
+    except Exception as exc:
+        logger.warning("The %s server could not be ended: %s", server.backend, exc)
 
 
 def _watch(

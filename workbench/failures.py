@@ -31,6 +31,9 @@ _EXCEPTION = re.compile(r"^[\w.]*(?:Error|Exception|NotFound)(?:: |$)|^[\w. ]+: 
 # What vLLM's parent process says of any failure of its child; the reason is above it.
 _ECHO = re.compile(r"Engine core initialization failed|EngineDeadError|WorkerProc initialization")
 
+LONGEST_READ = 4000
+"""Characters of a line that are searched: the time for it grows with the square of its length."""
+
 LONGEST_LINE = 600
 """Characters of evidence worth showing; some exceptions list a hundred options."""
 
@@ -68,6 +71,7 @@ def diagnose(
 
 
 def _read(line: str) -> _Line:
+    line = line[:LONGEST_READ]
     found = _PREFIX.match(line)
     assert found is not None  # it matches nothing, too
     return _Line(line[found.end() :].strip(), found["level"] in _REMARKS)

@@ -6,6 +6,8 @@ files of these), Hugging Face's, ROCm's and Docker's, seen with Engine 26.1 or
 reported in the issues named. ``tests/data/boots`` has a log for most of them.
 
 Rows are tried from top to bottom, so the particular stand before the general.
+A group that begins with "any word" looks behind itself for the word's beginning:
+otherwise a long word would be tried from each of its letters.
 """
 
 from __future__ import annotations
@@ -228,10 +230,13 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
     ),
     Fingerprint(
         id="patch-failed",
-        pattern=r"^start\.py: (?P<said>.*(?:is_rocm|moved aside|hides the runtime).*)",
+        # Only what ends the start: the same words stand in the line that says what was done.
+        pattern=r"^start\.py: (?P<said>/.*? (?:is not what the is_rocm patch knows|cannot be read"
+        r"|needs the is_rocm patch and cannot|is not Python|was patched and is not"
+        r"|hides the runtime of the host).*)",
         cause="vLLM could not be prepared for WSL: {said}",
         fix="Leave `read_only` and `user` out of the service, or take vLLM 0.29 or later.",
-        source="container/start.py",
+        source="container/wsl.py",
     ),
     Fingerprint(
         id="torch-without-gpu",
@@ -255,7 +260,7 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
     ),
     Fingerprint(
         id="model-not-found",
-        pattern=r"(?:OSError: )?(?P<model>\S+) is not a local folder and is not a valid model "
+        pattern=r"(?<!\S)(?P<model>\S+) is not a local folder and is not a valid model "
         r"identifier",
         cause="There is no model {model}: no such folder, and the hub does not know the name.",
         fix="Look at the spelling: organisation/model on the hub, or a folder below models/.",
@@ -313,7 +318,7 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
     ),
     Fingerprint(
         id="quantization-unsupported",
-        pattern=r"(?P<what>[\w-]+) quantization is currently not supported|"
+        pattern=r"(?<![\w-])(?P<what>[\w-]+) quantization is currently not supported|"
         r"Cannot find the config file for (?P<config>\w+)",
         cause="The quantization {what}{config} does not go with this GPU, or the model is not "
         "quantized like that.",
@@ -331,7 +336,7 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
     ),
     Fingerprint(
         id="tool-parser-mismatch",
-        pattern=r"(?P<name>\w+ToolParser) (?:could not locate|requires|cannot find)",
+        pattern=r"\b(?P<name>\w+ToolParser) (?:could not locate|requires|cannot find)",
         cause="The tool parser is made for another family of models: {name} misses its tokens in "
         "this one's tokenizer.",
         fix="Set WORKBENCH_TOOL_CALL_PARSER to the model's own (llama3_json for Llama 3, hermes "
@@ -460,6 +465,24 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
         source="Docker Engine 26.1",
     ),
     Fingerprint(
+        id="engine-too-old",
+        pattern=r"healthcheck\.start_interval as feature require Docker Engine",
+        cause="This Docker Engine is older than 25, and the compose file's health check needs 25.",
+        fix="Update Docker Engine: https://docs.docker.com/engine/install/ubuntu/",
+        source="docker/compose, pkg/compose/convert.go",
+    ),
+    Fingerprint(
+        id="credential-helper-missing",
+        # Before the missing program: Compose's words are those of a program that is not there.
+        pattern=r"Credentials store error|error getting credentials|docker-credential-\S+ not "
+        r"installed",
+        cause="Docker is told to ask a password store that is not here; Docker Desktop leaves "
+        "such a setting behind in WSL.",
+        fix='Remove "credsStore" from ~/.docker/config.json.',
+        source="docker-py 7.2, docker/credentials/store.py; docker-credential-helpers, "
+        "client/client.go",
+    ),
+    Fingerprint(
         id="program-missing",
         pattern=r"exec: \"(?P<name>[^\"]+)\": (?:executable file not found|stat .*no such file)|"
         r"there is no (?P<program>\S+) on PATH",
@@ -469,8 +492,8 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
     ),
     Fingerprint(
         id="program-not-executable",
-        pattern=r"exec: \"(?P<name>[^\"]+)\": permission denied|(?P<program>\S+): cannot execute "
-        r"binary file",
+        pattern=r"exec: \"(?P<name>[^\"]+)\": permission denied|"
+        r"(?<!\S)(?P<program>\S+): cannot execute binary file",
         cause="{name}{program} is there and cannot be run.",
         fix="A shell needs -c before a command: entrypoint: [/bin/bash, -c]. See what would run: "
         "workbench doctor --compose",

@@ -150,6 +150,26 @@ def test_killed_by_its_memory_limit_is_told_from_killed(make: Make, monkeypatch)
     assert error.diagnosis.id == "out-of-memory"
 
 
+def test_it_is_the_last_start_that_is_explained(make: Make, monkeypatch):
+    """Docker tried it twice; what the first one died of is no trouble any more."""
+    dies = "echo OSError: No space left on device; touch /models/seen; exit 1"
+    again = "echo RuntimeError: UVA is not available; exit 1"
+    project = make()
+    project.override(
+        entrypoint=["/bin/sh", "-c", f"if test -e /models/seen; then {again}; else {dies}; fi"],
+        command=[],
+        restart="on-failure:1",
+    )
+    with project.session(monkeypatch) as session:
+        session.server.start()
+        assert eventually(lambda: session.server.container().state == "exited")
+        status, log = session.status(), [*session.logs()]
+
+    assert status.container.restarts == 1
+    assert "pinned memory" in status.detail
+    assert log == ["RuntimeError: UVA is not available"]
+
+
 def test_unhealthy_is_a_failure_that_quotes_the_check(make: Make, monkeypatch):
     """A container that runs and never answers."""
     project = make()

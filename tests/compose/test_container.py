@@ -55,13 +55,53 @@ def test_a_second_up_attaches(contained: Session, desk: Project, monkeypatch):
         assert other.server.api_key == contained.server.api_key
 
 
-def test_what_was_typed_in_a_shell_is_found_too(contained: Session, desk: Project):
-    """``docker compose up`` by hand with the same words leaves the container as it is."""
-    before = contained.server.container().id
+def test_what_was_typed_in_a_shell_is_found_too(make, monkeypatch):
+    """
+    ``docker compose up`` by hand: attached to, and ended by nobody who only found it.
 
-    # The key is the workbench's own; by hand it comes from the environment.
-    assert contained.server.container().api_key
-    assert before[:12] in desk.compose("ps", "--quiet", "--no-trunc")
+    That it is no vLLM which runs in there makes the test a quick one.
+    """
+    project = make()
+    project.override(entrypoint=["/bin/sleep", "600"], command=[], stop_grace_period="1s")
+    said = project.compose("up", "--detach", "cpu")
+
+    with project.session(monkeypatch) as session:
+        assert session.status().container, said
+        assert session.status().container.name in said
+        assert session.server.start() is False
+        assert session.server.api_key is None  # nobody has set one
+        assert session.down(only_mine=True) is False
+        assert session.down() is True
+    assert project.compose("ps", "--all", "--quiet") == ""
+
+
+def test_a_stop_and_an_up_by_hand_make_it_somebody_elses(make, monkeypatch):
+    """The container is the same one, and who started it has changed."""
+    project = make()
+    project.override(entrypoint=["/bin/sleep", "600"], command=[], stop_grace_period="1s")
+
+    with project.session(monkeypatch) as session:
+        assert session.server.start() is True
+        before, container = session.server.instance, session.server.container()
+        project.compose("stop", "cpu")
+        project.compose("start", "cpu")
+
+        assert session.server.container().id == container.id
+        assert session.server.instance not in (None, before)
+
+
+def test_a_folder_that_has_another_name_since_ends_its_own(make, monkeypatch):
+    """The container goes by the name that it was made under."""
+    project = make()
+    project.override(entrypoint=["/bin/sleep", "600"], command=[], stop_grace_period="1s")
+
+    with project.session(monkeypatch) as session:
+        session.server.start()
+        with (project.folder / ".env").open("a") as file:
+            file.write(f"COMPOSE_PROJECT_NAME={project.folder.name}-renamed\n")
+
+        assert session.down() is True
+        assert session.server.container() is None
 
 
 def test_another_model_is_not_passed_off_as_the_one_that_runs(

@@ -41,6 +41,16 @@ def test_amds_are_read_from_the_drivers_files(tmp_path: Path, monkeypatch):
     )
 
 
+def test_a_card_that_does_not_say_how_busy_it_is_is_shown(tmp_path: Path, monkeypatch):
+    """Its memory is known; the rest is unknown and not zero."""
+    monkeypatch.setenv("PATH", "")
+    card(tmp_path, "card0", mem_info_vram_used="1", mem_info_vram_total=str(GIB))
+
+    [found] = gpu.gpus(tmp_path)
+
+    assert (found.memory_total_bytes, found.busy_percent) == (GIB, None)
+
+
 def test_a_machine_without_any_has_none(tmp_path: Path, monkeypatch):
     """As under WSL with AMD's."""
     monkeypatch.setenv("PATH", "")

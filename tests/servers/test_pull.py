@@ -61,3 +61,11 @@ def test_a_layer_that_starts_again_never_has_less():
     layers.feed(event("aaa", "Downloading", 10, 100))
 
     assert layers.progress().done == 60
+
+
+def test_a_layer_of_which_nothing_has_come_has_zero_bytes():
+    """Docker leaves ``current`` out when it is 0."""
+    layers = Layers()
+    layers.feed({"id": "aaa", "status": "Downloading", "progressDetail": {"total": 100}})
+
+    assert (layers.progress().done, layers.progress().total) == (0, 100)

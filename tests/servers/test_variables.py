@@ -49,6 +49,10 @@ def test_without_a_tool_parser_the_extra_arguments_are_the_same():
     [
         (["vllm", "serve", "pocket", "--port", "8000"], "pocket"),
         (["pocket", "--port", "8000"], "pocket"),
+        (["serve", "pocket"], "pocket"),
+        (["/opt/bin/vllm", "serve", "pocket"], "pocket"),
+        (["pocket", "--served-model-name", "serve", "--host", "0.0.0.0"], "pocket"),
+        (["vllm", "serve", "--model", "pocket"], "pocket"),
         (["python3", "-m", "api_server", "--model", "pocket"], "pocket"),
         (["--port", "8000"], None),
         ([], None),
@@ -57,3 +61,27 @@ def test_without_a_tool_parser_the_extra_arguments_are_the_same():
 def test_the_model_is_found_in_other_peoples_commands(argv, model):
     """vLLM can be started in several ways; one that names no model has none."""
     assert variables.model(argv) == model
+
+
+def test_with_another_model_goes_what_was_the_old_ones():
+    """Its revision, its quantization, its parser, and a name that nobody chose."""
+    flags = ("--revision", "v1", "--quantization", "awq")
+    argv = [*OURS, *flags, "--enforce-eager"]
+    argv[argv.index("local")] = "Qwen/Qwen3-8B"
+
+    assert variables.kept(argv, {"WORKBENCH_MODEL": "pocket"}) == {
+        "WORKBENCH_MODEL": "Qwen/Qwen3-8B",
+        "WORKBENCH_MAX_MODEL_LEN": "8192",
+        "WORKBENCH_GPU_MEMORY_UTILIZATION": "0.85",
+        "WORKBENCH_KV_CACHE_DTYPE": "auto",
+        "WORKBENCH_EXTRA_ARGS": "--enforce-eager",
+    }
+    for asked in ({}, {"WORKBENCH_MODEL": "Qwen/Qwen3-8B"}):
+        assert variables.kept(argv, asked) == variables.of_command(argv)
+
+
+def test_a_served_name_that_somebody_chose_outlasts_its_model():
+    """That is what such a name is for."""
+    kept = variables.kept(OURS, {"WORKBENCH_MODEL": "pocket"})
+
+    assert kept["WORKBENCH_SERVED_MODEL_NAME"] == "local"

@@ -9,8 +9,10 @@ one, or somebody in a shell. A container of another folder is never touched.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from ..errors import ServerError, ServerStartError, ServerStateError, WorkbenchError
@@ -22,10 +24,12 @@ from .compose_cli import CommandFailedError, ComposeCli, ServiceConfig
 from .compose_status import Watch
 from .containers import Container, Docker
 from .filelock import only_one
-from .hub_download import HubDownload
+from .hub_download import HubDownload, is_hub_name
 from .processes import port_owner
 from .pull import pull
 from .variables import Wanted
+
+logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 
@@ -88,6 +92,7 @@ class ComposeServer:
         self._last: Container | None = None
         self._seen: tuple[float, Container | None] | None = None
         self._download: HubDownload | None = None
+        self._start: tuple[str, datetime | None] | None = None
 
     @property
     def base_url(self) -> str:
@@ -108,9 +113,19 @@ class ComposeServer:
 
     @property
     def instance(self) -> object | None:
-        """Tell this start of the server from every other one; ``None`` when none runs."""
+        """
+        Tell this start of the server from every other one; ``None`` when none runs.
+
+        One by Docker, after a death, counts as the start before it: Docker counts
+        these, from zero since somebody's last.
+        """
         container = self._found()
-        return container.id if container and container.runs else None
+        if container is None or not container.runs:
+            return None
+        seen = self._start is not None and self._start[0] == container.id
+        if not (seen and container.restarts):
+            self._start = container.id, container.started_at
+        return self._start
 
     def container(self) -> Container | None:
         """
@@ -119,20 +134,18 @@ class ComposeServer:
         Raises:
             BackendUnavailableError: Docker does not answer.
         """
-        services = {*profiles.PROFILES, *filter(None, [self.wanted_profile])}
-        mine = [
-            container
-            for container in self._docker.containers(services)
-            if container.project_dir.resolve() == self.folder
-        ]
+        mine = self._docker.containers(self._services, folder=self.folder)
         return next((each for each in mine if each.runs), mine[0] if mine else None)
 
     def status(self) -> ServerStatus:
         """Look at the container first, and ask over HTTP only when there is a process in it."""
         try:
-            container = self.container()
+            return self._look()
         except WorkbenchError as exc:
             return self._stopped(detail=exc.message)
+
+    def _look(self) -> ServerStatus:
+        container = self.container()
         if container is None:
             return self._stopped()
         if container.state in ("running", "paused"):
@@ -207,7 +220,9 @@ class ComposeServer:
             try:
                 self._cli_of(container).down()
             except CommandFailedError as exc:
-                raise self._not_stopped(exc) from exc
+                raise self._not_stopped(" ".join(exc.lines[-1:])) from exc
+            if self._docker.inspect(container.id):
+                raise self._not_stopped(f"{container.name} is still there.")
             return container.runs
 
     def give_up(self) -> None:
@@ -217,7 +232,7 @@ class ComposeServer:
             try:
                 self._cli_of(container).kill()
             except CommandFailedError as exc:
-                raise self._not_stopped(exc) from exc
+                raise self._not_stopped(" ".join(exc.lines[-1:])) from exc
 
     def death(self) -> Death | None:
         """Say how its process last ended by itself; see :meth:`.containers.Docker.death`."""
@@ -263,7 +278,7 @@ class ComposeServer:
     def _open_download(self) -> HubDownload | None:
         container, models = self._found(), self.folder / "models"
         model = variables.model(container.argv) if container else None
-        if not container or not model or (models / model).exists():
+        if not container or not model or not is_hub_name(model) or (models / model).exists():
             return None
         return HubDownload(
             models / "hf",
@@ -292,6 +307,11 @@ class ComposeServer:
         return f"http://{HOST}:{port}/v1"
 
     @property
+    def _services(self) -> set[str]:
+        """The services that can be ours: the project's, and one of the reader's own."""
+        return {*profiles.PROFILES, *filter(None, [self.wanted_profile])}
+
+    @property
     def _lock_file(self) -> Path:
         return self.state_dir / "compose.lock"
 
@@ -308,7 +328,7 @@ class ComposeServer:
         wanted, kept = self.want(profile), {}
         before = container or self._last
         if before and before.service == profile:
-            kept = variables.of_command(before.argv)
+            kept = variables.kept(before.argv, wanted.asked)
             kept |= {"WORKBENCH_PORT": str(before.host_port)} if before.host_port else {}
         unsaid = {**profiles.told_for(profile), **wanted.otherwise, **kept}
         environment = {name: unsaid[name] for name in unsaid.keys() - self.given}
@@ -321,7 +341,9 @@ class ComposeServer:
     def _cli_of(self, container: Container) -> ComposeCli:
         """Make the command that ends a container, whatever is wanted by now."""
         self._seen = None
-        return ComposeCli(self.folder, profile=container.service, environment={})
+        return ComposeCli(
+            self.folder, profile=container.service, environment={}, project=container.project
+        )
 
     def _check_needs(self, config: ServiceConfig) -> None:
         """Look for what is mounted, before 20 GB are pulled for nothing."""
@@ -340,8 +362,7 @@ class ComposeServer:
                 str, (container.host_port, config.port)
             )
         differing = [
-            f"{name.removeprefix('WORKBENCH_').lower().replace('_', ' ')} {runs.get(name, '–')}, "
-            f"and {asked[name]} was asked for"
+            _difference(name, runs.get(name, "–"), asked[name])
             for name in sorted(explicit & asked.keys())
             if runs.get(name) != asked[name]
         ]
@@ -358,7 +379,7 @@ class ComposeServer:
 
     def _check_name_is_free(self, project: str) -> None:
         """Refuse another folder's name: Compose would take its container for ours."""
-        for container in self._docker.containers(profiles.PROFILES):
+        for container in self._docker.listed(self._services):
             if container.project == project and container.project_dir.resolve() != self.folder:
                 raise ServerStateError(
                     f"Another folder has containers under the project name {project!r}: "
@@ -370,10 +391,17 @@ class ComposeServer:
                 )
 
     def _remove_unstarted(self, cli: ComposeCli) -> None:
-        """Clear away what was created and could not be started: the next try is a fresh one."""
-        container = self.container()
-        if container and container.state == "created":
-            cli.remove()
+        """
+        Clear away what was created and could not be started: the next try is a fresh one.
+
+        Why it could not be started is being said; a failure here must not take its place.
+        """
+        try:
+            container = self.container()
+            if container and container.state == "created":
+                cli.remove()
+        except (CommandFailedError, WorkbenchError) as exc:
+            logger.warning("What could not be started was not cleared away: %s", exc)
 
     def _why(self, container: Container, death: Death | None) -> Diagnosis | None:
         lines = self._docker.log_tail(container, LOG_TAIL_LINES)
@@ -395,7 +423,7 @@ class ComposeServer:
         found = diagnose(said)
         cause = found.cause if found else "Docker could not start the container."
         if found and found.id == "port-in-use" and config.port:
-            owner = self._docker.owner_of_port(config.port) or port_owner(config.port)
+            owner = self._owner_of(config.port)
             cause = f"Port {config.port} on {HOST} is taken{f' by {owner}' if owner else ''}."
         return ServerStartError(
             f'{cause}\nDocker says: "{said[-1].strip() if said else "nothing"}"',
@@ -406,10 +434,26 @@ class ComposeServer:
             diagnosis=found,
         )
 
-    def _not_stopped(self, exc: CommandFailedError) -> ServerError:
+    def _owner_of(self, port: int) -> str | None:
+        """Name who has a port; Docker not answering any more is no reason not to say the rest."""
+        try:
+            container = self._docker.owner_of_port(port)
+        except WorkbenchError:
+            container = None
+        return container or port_owner(port)
+
+    def _not_stopped(self, said: str) -> ServerError:
         return ServerError(
-            f"docker compose could not stop the container: {' '.join(exc.lines[-1:])}",
+            f"docker compose could not stop the container: {said}",
             hint="See what is there: docker compose ps --all",
             server=self.backend,
             state=ServerState.READY,
         )
+
+
+def _difference(name: str, runs: str, asked: str) -> str:
+    """Say what of a variable differs; the extra arguments are not shown, a key may be in them."""
+    if name == variables.EXTRA_ARGS:
+        return "other extra arguments than were asked for"
+    shown = name.removeprefix("WORKBENCH_").lower().replace("_", " ")
+    return f"{shown} {runs}, and {asked} was asked for"

@@ -11,12 +11,13 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import BackendUnavailableError, ConfigError
+from .containers import VLLM_PORT
 
 FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
@@ -60,12 +61,23 @@ class ComposeCli:
 
     Args:
         environment: Variables on top of this process's own; they win over ``.env``.
+
+        project: The name that the containers to be ended were made under;
+            ``None`` takes the one that the folder has by now.
     """
 
-    def __init__(self, folder: Path, *, profile: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        profile: str,
+        environment: Mapping[str, str],
+        project: str | None = None,
+    ) -> None:
         self.folder = folder
         self.profile = profile
         self.environment = environment
+        self.project = project
 
     def config(self) -> ServiceConfig:
         """
@@ -79,6 +91,8 @@ class ComposeCli:
         self._check_file()
         try:
             whole = json.loads(self._run("config", "--format", "json"))
+            if self.profile not in whole.get("services", {}):
+                raise self._no_such_service()
         except CommandFailedError as exc:
             raise ConfigError(
                 f"docker compose refuses the compose file in {self.folder}: {_last(exc.lines)}",
@@ -86,14 +100,6 @@ class ComposeCli:
                 key="compose file",
                 source=str(self.folder),
             ) from exc
-        if self.profile not in whole.get("services", {}):
-            known = ", ".join(self._services()) or "none"
-            raise ConfigError(
-                f"The compose file has no service {self.profile!r}; it has: {known}.",
-                hint="Choose one of them: --profile, or WORKBENCH_PROFILE in .env.",
-                key="profile",
-                source=str(self.folder),
-            )
         return _service(whole["name"], whole["services"][self.profile])
 
     def up(self) -> None:
@@ -117,8 +123,14 @@ class ComposeCli:
         """Stop and remove the service's container, and the network if nobody else has it."""
         self._run("down", self.profile)
 
-    def _services(self) -> list[str]:
-        return self._run("config", "--services", profile="*").split()
+    def _no_such_service(self) -> ConfigError:
+        known = ", ".join(self._run("config", "--services", profile="*").split()) or "none"
+        return ConfigError(
+            f"The compose file has no service {self.profile!r}; it has: {known}.",
+            hint="Choose one of them: --profile, or WORKBENCH_PROFILE in .env.",
+            key="profile",
+            source=str(self.folder),
+        )
 
     def _check_file(self) -> None:
         if not any((self.folder / name).exists() for name in FILE_NAMES):
@@ -134,7 +146,9 @@ class ComposeCli:
         docker = shutil.which("docker")
         if docker is None:
             raise _missing("There is no docker command on this machine.")
-        argv = [docker, "compose", "--ansi", "never", "--profile", profile or self.profile, *words]
+        named = ["--project-name", self.project] if self.project else []
+        options = ["--ansi", "never", *named, "--profile", profile or self.profile]
+        argv = [docker, "compose", *options, *words]
         done = subprocess.run(
             argv,
             cwd=self.folder,
@@ -163,14 +177,22 @@ def _service(project: str, service: Mapping[str, Any]) -> ServiceConfig:
         device["source"] if isinstance(device, Mapping) else device.split(":")[0]
         for device in service.get("devices") or ()
     ]
-    ports = [entry.get("published") for entry in service.get("ports") or ()]
     return ServiceConfig(
         project=project,
         image=service["image"],
         command=tuple(service.get("command") or ()),
-        port=int(ports[0]) if ports and str(ports[0]).isdigit() else None,
+        port=_published(service.get("ports") or ()),
         needs=(*devices, *needs),
     )
+
+
+def _published(ports: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return where vLLM's port is published; that is the first where none has its number."""
+    if not ports:
+        return None
+    ours = [entry for entry in ports if entry.get("target") == VLLM_PORT]
+    published = str([*ours, *ports][0].get("published"))
+    return int(published) if published.isdigit() else None
 
 
 def _last(lines: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 
+from ..errors import BackendUnavailableError
 from ..records import ContainerStatus, Death, Diagnosis, ServerState, ServerStatus
 from ..urls import root_url
 from . import base, gpu
@@ -31,7 +32,7 @@ class Watch:
 
     def running(self, container: Container, base_url: str) -> ServerStatus:
         """Ask the server in a running container how it is; see ``Server.status``."""
-        earlier = self._before.get(container.id) or self._docker.usage(container.id)
+        earlier = self._before.get(container.id) or self._usage(container)
         root = root_url(base_url)
         key = container.api_key
         healthy = base.ask(f"{root}/health").status == 200
@@ -54,13 +55,16 @@ class Watch:
         self, container: Container, base_url: str, *, death: Death | None, why: Diagnosis | None
     ) -> ServerStatus:
         """Say how a container ended, or that Docker is about to start it again."""
-        asked_to = container.state == "exited" and death is None
+        leaves = container.state == "removing"
+        asked_to = leaves or (container.state == "exited" and death is None)
         code = "" if death is None else f" (exit status {death.exit_code})"
         how = f"it ended{code}"
         if container.state == "restarting":
             how = f"it dies and Docker starts it again, {container.restarts} times so far{code}"
         elif container.state == "created":
             how = "it was created and could not be started"
+        elif leaves:
+            how = "it is being removed"
         return ServerStatus(
             backend=BACKEND,
             state=ServerState.STOPPED if asked_to else ServerState.FAILED,
@@ -86,10 +90,17 @@ class Watch:
 
     def _sample(self, container: Container, earlier: Usage) -> Usage | None:
         time.sleep(max(0.0, earlier.read_s + CPU_SAMPLE_S - time.time()))
-        latest = self._docker.usage(container.id)
+        latest = self._usage(container)
         if latest:
             self._before = {container.id: latest}
         return latest
+
+    def _usage(self, container: Container) -> Usage | None:
+        """Read what it uses; a Docker that is too busy to say so leaves it unknown."""
+        try:
+            return self._docker.usage(container.id)
+        except BackendUnavailableError:
+            return None
 
 
 def _cpu_percent(earlier: Usage, latest: Usage) -> float | None:

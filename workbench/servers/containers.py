@@ -23,10 +23,21 @@ DOCKER_TIMEOUT_S = 10
 PULL_SILENCE_S = 120
 """How long a pull may say nothing; the daemon reports every 0.1 s while bytes come."""
 
-VLLM_PORT = "8000/tcp"
+STARTED_LATE_S = 0.1
+"""
+How much later than a process's first words Docker may say that it started.
+
+Milliseconds with Engine 26.1; after a death Docker waits this long before it
+starts it again (moby, ``restartmanager``), so that no earlier start's words come along.
+"""
+
+VLLM_PORT = 8000
+"""The one that it listens on in the container."""
 
 LABEL = "com.docker.compose"
-COMPOSES = [f"{LABEL}.service", f"{LABEL}.oneoff=False"]
+PROJECT, FOLDER, SERVICE = f"{LABEL}.project", f"{LABEL}.project.working_dir", f"{LABEL}.service"
+COMPOSES = [PROJECT, FOLDER, SERVICE, f"{LABEL}.oneoff=False"]
+"""What has them all; other programs write some of Compose's labels, too."""
 
 EVENTS = ("start", "kill", "oom", "health_status", "die")
 
@@ -35,15 +46,31 @@ ENDED_ON_REQUEST = (0, 143)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """
+    A container of Compose's, as ``docker ps`` has it: enough to tell whose it is.
+
+    Args:
+        project_dir: The folder of the compose file that it was made from.
+    """
+
+    id: str
+    name: str
+    project: str
+    project_dir: Path
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Container:
     """
     A container of Compose's, as ``docker inspect`` has it.
 
     Args:
-        project_dir: The folder of the compose file that it was made from.
-
         state: Docker's word: ``created``, ``running``, ``restarting``,
-            ``exited``, ``paused``, ``dead``.
+            ``exited``, ``paused``, ``removing``, ``dead``.
+
+        restarts: How often Docker started it again since somebody did.
 
         health: ``starting``, ``healthy``, ``unhealthy``; ``None`` without a check.
 
@@ -55,7 +82,6 @@ class Container:
     id: str
     name: str
     project: str
-    project_dir: Path
     service: str
     state: str
     health: str | None
@@ -103,12 +129,20 @@ class Usage:
 
 
 class Ended:
-    """Reads a container's events, in their order, for how it ended."""
+    """
+    Reads a container's events, in their order, for how it ended.
+
+    ``died_s`` is when it died, Unix time; ``before_s`` when it had ended the time
+    before, ``None`` when it had not.
+    """
 
     def __init__(self) -> None:
         self.known = False
         self.death: Death | None = None
+        self.died_s = 0.0
+        self.before_s: float | None = None
         self._asked_to = self._oom = False
+        self._ended_s: float | None = None
 
     def feed(self, event: Mapping[str, Any]) -> None:
         """Take one event; an end that was asked for leaves an earlier one standing."""
@@ -123,9 +157,12 @@ class Ended:
                 self.death = None
             case "die":
                 self.known = True
+                ended_s = event["timeNano"] / 1e9
                 if not self._asked_to:
                     code = int(event["Actor"]["Attributes"]["exitCode"])
                     self.death = Death(code, oom_killed=self._oom)
+                    self.died_s, self.before_s = ended_s, self._ended_s
+                self._ended_s = ended_s
 
 
 class Docker:
@@ -141,11 +178,15 @@ class Docker:
     def __init__(self) -> None:
         self._connected: Any = None
 
-    def containers(self, services: Iterable[str]) -> list[Container]:
-        """List Compose's containers of these services, of every project, newest first."""
+    def listed(self, services: Iterable[str]) -> list[Listed]:
+        """List Compose's containers of these services, of every project."""
         wanted = frozenset(services)
-        listed = self._ask("containers", all=True, filters={"label": COMPOSES}) or ()
-        ids = [each["Id"] for each in listed if each["Labels"][f"{LABEL}.service"] in wanted]
+        shorts = self._ask("containers", all=True, filters={"label": COMPOSES}) or ()
+        return [_listed(short) for short in shorts if short["Labels"].get(SERVICE) in wanted]
+
+    def containers(self, services: Iterable[str], *, folder: Path) -> list[Container]:
+        """Look at the containers of these services that were made from *folder*, newest first."""
+        ids = [each.id for each in self.listed(services) if each.project_dir.resolve() == folder]
         # Between the list and the look one may have gone.
         found = [container for id in ids if (container := self.inspect(id))]
         return sorted(found, key=_age, reverse=True)
@@ -159,7 +200,7 @@ class Docker:
         """Name the container that publishes *port*, with its project."""
         for short in self._ask("containers") or ():
             if any(mapping.get("PublicPort") == port for mapping in short.get("Ports") or ()):
-                project = short["Labels"].get(f"{LABEL}.project")
+                project = short["Labels"].get(PROJECT)
                 name = short["Names"][0].lstrip("/")
                 return f"container {name}" + (f" of project {project}" if project else "")
         return None
@@ -173,40 +214,43 @@ class Docker:
         """Tell whether an image is on this machine."""
         return self._ask("inspect_image", image) is not None
 
-    def pull(self, image: str) -> Generator[dict[str, Any]]:
+    def pull(self, image: str, *, silence_s: float = PULL_SILENCE_S) -> Generator[dict[str, Any]]:
         """
         Pull an image, and yield what the daemon reports of each layer.
 
         Closing the iterator cancels the pull; whole layers stay.
 
         Raises:
-            OSError: The daemon refused; or it hung up, or said nothing for two minutes.
+            OSError: The daemon refused, hung up, or said nothing for *silence_s*;
+                or the password store that Docker is told to ask is not there.
         """
         import docker.errors
+        import requests
         import urllib3.exceptions
 
-        api = self._connect(timeout_s=PULL_SILENCE_S)
+        api = self._connect()
+        _limit_silence(api, silence_s)
         try:
             yield from api.pull(image, stream=True, decode=True)
         except docker.errors.APIError as exc:
             raise OSError(exc.explanation) from exc
-        except urllib3.exceptions.HTTPError as exc:
+        except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as exc:
+            raise OSError(f"Read timed out: nothing was said for {silence_s:.0f} s") from exc
+        except (docker.errors.DockerException, urllib3.exceptions.HTTPError) as exc:
             raise OSError(str(exc)) from exc
 
     def log(self, container: Container, *, follow: bool) -> Any:
         """
-        Stream the output of a container as bytes: since its last start, or all if it has ended.
+        Stream the output of a container as bytes: of its last start, or since the one that died.
 
         With *follow* it ends when the container does. It has a ``close()``.
         """
-        since = container.started_at.timestamp() if container.started_at else None
-        since = since if container.runs else None
         api = self._connect()  # the SDK waits for a stream without a time-out
-        return api.logs(container.id, stream=True, follow=follow, since=since)
+        return api.logs(container.id, stream=True, follow=follow, since=self._since(container))
 
     def log_tail(self, container: Container, lines: int) -> list[str]:
-        """Return the last lines of a container, of all its starts."""
-        output = self._ask("logs", container.id, tail=lines) or b""
+        """Return the last lines of a container: of its last start, or since the one that died."""
+        output = self._ask("logs", container.id, tail=lines, since=self._since(container)) or b""
         return str(output.decode(errors="replace")).replace("\r", "\n").splitlines()
 
     def death(self, container: Container) -> Death | None:
@@ -217,6 +261,14 @@ class Docker:
         The daemon remembers a few minutes of events; before that its exit
         status has to do, which does not tell who asked for the end.
         """
+        ended = self._ended(container)
+        if ended.known or container.state != "exited":
+            return ended.death
+        asked_for = container.exit_code in ENDED_ON_REQUEST
+        return None if asked_for else Death(container.exit_code, oom_killed=container.oom_killed)
+
+    def _ended(self, container: Container) -> Ended:
+        ended = Ended()
         events = self._ask(
             "events",
             since=_seconds(container.created_at),
@@ -224,13 +276,24 @@ class Docker:
             filters={"container": container.id, "event": [*EVENTS]},
             decode=True,
         )
-        ended = Ended()
         for event in events or ():
             ended.feed(event)
-        if ended.known or container.state != "exited":
-            return ended.death
-        asked_for = container.exit_code in ENDED_ON_REQUEST
-        return None if asked_for else Death(container.exit_code, oom_killed=container.oom_killed)
+        return ended
+
+    def _since(self, container: Container) -> float | None:
+        """
+        Say from when on a log says how it is, or why it ended.
+
+        That is its last start; but if Docker started it again after a death, and
+        this one was ended on request, the start that died.
+        """
+        if container.started_at is None:
+            return None
+        began_s = container.started_at.timestamp()
+        ended = None if container.runs else self._ended(container)
+        if ended and ended.death and ended.died_s < began_s:
+            return ended.before_s
+        return began_s - STARTED_LATE_S
 
     def is_local(self) -> bool:
         """Whether the daemon sees this machine's files; Docker Desktop's has its own root."""
@@ -242,44 +305,86 @@ class Docker:
         """Ask the daemon; ``None`` for what does not exist."""
         import docker.errors
         import requests
+        import urllib3.exceptions
 
         if self._connected is None:
             self._connected = self._connect()
         try:
-            return getattr(self._connected, method)(*arguments, **options)
+            answer = getattr(self._connected, method)(*arguments, **options)
+            # What comes piece by piece is read here, where its breaking off is translated.
+            return [*answer] if options.get("decode") else answer
         except docker.errors.NotFound:
             return None
         except docker.errors.APIError as exc:
             if exc.status_code == 409:  # not running
                 return None
             raise _unavailable(exc) from exc
-        except (docker.errors.DockerException, requests.RequestException, OSError) as exc:
+        except (
+            docker.errors.DockerException,
+            requests.RequestException,
+            urllib3.exceptions.HTTPError,
+            OSError,
+        ) as exc:
             raise _unavailable(exc) from exc
 
-    def _connect(self, *, timeout_s: int = DOCKER_TIMEOUT_S) -> Any:
+    def _connect(self) -> Any:
         # Here: a tenth of a second that only who has containers should pay.
         import docker
         import docker.errors
 
         try:
-            return docker.APIClient(version="auto", timeout=timeout_s, **_address())
+            return docker.APIClient(version="auto", timeout=DOCKER_TIMEOUT_S, **_address())
         except docker.errors.DockerException as exc:
             raise _unavailable(exc) from exc
 
 
+def _limit_silence(api: Any, limit_s: float) -> None:
+    """Limit the wait for each piece: the SDK pulls without a limit, whatever its client has."""
+    send = api.send
+    api.send = lambda request, **options: send(request, **{**options, "timeout": limit_s})
+
+
 def _address() -> dict[str, Any]:
-    """Say where the daemon is: by ``DOCKER_HOST``, else by what ``docker context use`` chose."""
+    """
+    Say where the daemon is, as the ``docker`` command finds it.
+
+    ``DOCKER_HOST``, else the context in ``DOCKER_CONTEXT``, else the one that
+    ``docker context use`` chose, with its certificates.
+
+    Raises:
+        BackendUnavailableError: There is no such context.
+    """
     from docker.context import ContextAPI
     from docker.utils import kwargs_from_env
 
-    host = ContextAPI.get_current_context().Host
-    chosen = host.replace("http+unix://", "unix://") if host else None
-    return {"base_url": chosen, **kwargs_from_env()}
+    told = kwargs_from_env()
+    if "base_url" in told:
+        return {**told}
+    chosen = ContextAPI.kwargs_from_context()
+    if not chosen:
+        raise _no_context()
+    return {**told, **chosen, "base_url": chosen["base_url"].replace("http+unix://", "unix://")}
+
+
+def _no_context() -> BackendUnavailableError:
+    return BackendUnavailableError(
+        "Docker is told to use a context that does not exist.",
+        hint="Its name is in DOCKER_CONTEXT, or else in ~/.docker/config.json as currentContext. "
+        "Choose one that there is (docker context ls): docker context use default",
+        server="compose",
+        state="stopped",
+    )
 
 
 def _unavailable(exc: Exception) -> BackendUnavailableError:
-    said = str(exc)
-    if "Permission denied" in said:
+    if said := _explanation(exc):
+        return BackendUnavailableError(
+            f'The Docker Engine refuses: "{said}"',
+            hint="Its log may say more: journalctl -u docker",
+            server="compose",
+            state="stopped",
+        )
+    if "Permission denied" in str(exc):
         return BackendUnavailableError(
             "Docker's socket may not be used by this user.",
             hint="Add yourself to its group, and log in again: sudo usermod -aG docker $USER",
@@ -295,6 +400,28 @@ def _unavailable(exc: Exception) -> BackendUnavailableError:
     )
 
 
+def _explanation(exc: Exception) -> str | None:
+    """Return what the daemon itself said; ``None`` when it was not it who failed."""
+    import docker.errors
+
+    # While connecting the SDK wraps its answer once more.
+    for each in (exc, exc.__cause__):
+        if isinstance(each, docker.errors.APIError):
+            return str(each.explanation or each)
+    return None
+
+
+def _listed(short: Mapping[str, Any]) -> Listed:
+    labels = short["Labels"]
+    return Listed(
+        id=short["Id"],
+        name=short["Names"][0].lstrip("/"),
+        project=labels[PROJECT],
+        project_dir=Path(labels[FOLDER]),
+        state=short["State"],
+    )
+
+
 def _container(details: Mapping[str, Any]) -> Container:
     labels, state, config = details["Config"]["Labels"], details["State"], details["Config"]
     health = state.get("Health")
@@ -302,9 +429,8 @@ def _container(details: Mapping[str, Any]) -> Container:
     return Container(
         id=details["Id"],
         name=details["Name"].lstrip("/"),
-        project=labels[f"{LABEL}.project"],
-        project_dir=Path(labels[f"{LABEL}.project.working_dir"]),
-        service=labels[f"{LABEL}.service"],
+        project=labels.get(PROJECT, ""),
+        service=labels.get(SERVICE, ""),
         state=state["Status"],
         health=health["Status"] if health else None,
         health_said=checks[-1]["Output"].strip() or None if checks else None,
@@ -325,7 +451,7 @@ def _container(details: Mapping[str, Any]) -> Container:
 def _host_port(details: Mapping[str, Any]) -> int | None:
     """Return the published port: as it is while it runs, else as it was asked for."""
     for ports in (details["NetworkSettings"]["Ports"], details["HostConfig"]["PortBindings"]):
-        for binding in (ports or {}).get(VLLM_PORT) or ():
+        for binding in (ports or {}).get(f"{VLLM_PORT}/tcp") or ():
             if binding["HostPort"]:
                 return int(binding["HostPort"])
     return None

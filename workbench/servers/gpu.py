@@ -37,12 +37,20 @@ def _amd(root: Path) -> list[GpuStatus]:
                     name=f"AMD {used.parent.parent.name}",
                     memory_used_bytes=int(used.read_text()),
                     memory_total_bytes=int(used.with_name("mem_info_vram_total").read_text()),
-                    busy_percent=float(used.with_name("gpu_busy_percent").read_text()),
+                    busy_percent=_busy(used.with_name("gpu_busy_percent")),
                 )
             )
         except (OSError, ValueError):
             continue  # a card that is asleep answers with an error
     return found
+
+
+def _busy(path: Path) -> float | None:
+    """Read how busy a card is; some do not say."""
+    try:
+        return float(path.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _nvidia() -> list[GpuStatus]:

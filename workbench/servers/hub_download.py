@@ -22,6 +22,13 @@ _TAKEN = re.compile(r"\.(safetensors|json|txt|model|jinja)$")
 _WEIGHTS = re.compile(r"\.safetensors$")
 _OTHER_WEIGHTS = re.compile(r"\.(bin|pt)$")
 
+_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+
+
+def is_hub_name(model: str) -> bool:
+    """Tell a repository's name from a path, which the hub knows nothing of."""
+    return _HUB_NAME.fullmatch(model) is not None
+
 
 class HubDownload:
     """

@@ -40,7 +40,8 @@ class Layers:
         self._sizes.setdefault(layer, 0)
         self._retries = status.startswith("Retrying")
         if status == "Downloading" and detail.get("total"):
-            self._downloading(layer, detail["current"], detail["total"])
+            # Nothing of it yet is not written as 0 but left out.
+            self._downloading(layer, detail.get("current", 0), detail["total"])
         elif status in ("Verifying Checksum", "Download complete", "Extracting"):
             self._fetched[layer] = self._sizes[layer]
         elif status in ("Pull complete", "Already exists"):

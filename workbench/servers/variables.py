@@ -10,6 +10,7 @@ import itertools
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,12 @@ class Wanted:
 
 
 MODEL = "WORKBENCH_MODEL"
+SERVED_MODEL_NAME = "WORKBENCH_SERVED_MODEL_NAME"
 EXTRA_ARGS = "WORKBENCH_EXTRA_ARGS"
 
 # As docker-compose.yml writes its command.
 FLAGS = {
-    "--served-model-name": "WORKBENCH_SERVED_MODEL_NAME",
+    "--served-model-name": SERVED_MODEL_NAME,
     "--revision": "WORKBENCH_REVISION",
     "--max-model-len": "WORKBENCH_MAX_MODEL_LEN",
     "--gpu-memory-utilization": "WORKBENCH_GPU_MEMORY_UTILIZATION",
@@ -41,6 +43,16 @@ FLAGS = {
     "--quantization": "WORKBENCH_QUANTIZATION",
     "--tool-call-parser": "WORKBENCH_TOOL_CALL_PARSER",
 }
+OF_THE_MODEL = frozenset(
+    {
+        "WORKBENCH_REVISION",
+        "WORKBENCH_DTYPE",
+        "WORKBENCH_QUANTIZATION",
+        "WORKBENCH_TOOL_CALL_PARSER",
+    }
+)
+"""What says nothing of the next model. Lengths and shares of memory are the machine's, too."""
+
 LAST_FLAG = "--kv-cache-dtype"
 """The last one that is always there; then those that may be, then the extra arguments."""
 
@@ -64,6 +76,18 @@ def of_command(argv: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def kept(argv: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
+    """Read what the next container keeps of one: with another model only what suits that too."""
+    found = of_command(argv)
+    before = found.get(MODEL)
+    if asked.get(MODEL, before) == before:
+        return found
+    gone = {*OF_THE_MODEL}
+    if found.get(SERVED_MODEL_NAME) == before:
+        gone.add(SERVED_MODEL_NAME)  # nobody chose it
+    return {name: value for name, value in found.items() if name not in gone}
+
+
 def _extra(argv: Sequence[str]) -> Sequence[str]:
     """Return what stands behind all that the file itself writes."""
     if LAST_FLAG not in argv:
@@ -76,11 +100,13 @@ def _extra(argv: Sequence[str]) -> Sequence[str]:
 
 def model(argv: Sequence[str]) -> str | None:
     """
-    Return what is served: the word behind ``serve``, or the first where the entrypoint has that.
+    Return what is served: the word behind ``vllm serve``, or the first if the entrypoint has that.
 
     ``--model`` counts too, in other people's files.
     """
-    for mark in ("serve", "--model"):
-        if mark in argv[:-1]:
-            return argv[argv.index(mark) + 1]
+    for at, (word, after) in enumerate(itertools.pairwise(argv)):
+        # A model may be called `serve`, too.
+        serves = word == "serve" and (at == 0 or PurePath(argv[at - 1]).name == "vllm")
+        if (serves or word == "--model") and not after.startswith("-"):
+            return after
     return argv[0] if argv and not argv[0].startswith("-") else None
