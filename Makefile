@@ -5,13 +5,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
+# TypeScript is extra: without Node, or with `make NODE=`, all else works.
+NODE ?= node
+TYPESCRIPT := notebooks/typescript
+PACKAGES := $(TYPESCRIPT)/node_modules/ready
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast lab lint down bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
-setup: $(READY) ## Install the workbench into .venv
+setup: $(READY) $(PACKAGES) ## Install the workbench into .venv, and TypeScript's packages
 
 $(READY): pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { \
@@ -26,6 +31,18 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(READY)
+
+# npm ci deletes the folder first, and with it the mark of an earlier success.
+$(PACKAGES): $(TYPESCRIPT)/package-lock.json
+	@if ! $(NODE) -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null \
+	  || ! command -v npm >/dev/null; then \
+	  echo "TypeScript is left out: it needs Node 20 or newer with npm (https://nodejs.org)"; \
+	else \
+	  (cd $(TYPESCRIPT) && npm ci --loglevel=error >/dev/null) || { \
+	    echo "npm could not install the packages of $(TYPESCRIPT)." \
+	    "To go on without them: make NODE= $(MAKECMDGOALS)"; exit 1; }; \
+	  touch $(PACKAGES); \
+	fi
 
 demo: $(READY) ## Start a real vLLM and run all notebooks headless
 	@$(BIN)/workbench run --html
@@ -50,4 +67,4 @@ down: $(READY) ## Stop the server
 
 clean: ## Delete what was made: results, state, engine, environment
 	@if test -x $(BIN)/workbench; then $(BIN)/workbench down; fi
-	@rm -rf results .workbench .engine $(VENV) *.egg-info build
+	@rm -rf results .workbench .engine $(VENV) $(TYPESCRIPT)/node_modules *.egg-info build

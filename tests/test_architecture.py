@@ -20,9 +20,10 @@ PACKAGE = PROJECT / "workbench"
 LEVELS = (
     {"errors", "records"},
     {"metrics", "units", "urls", "settings", "secretfile", "display"}
+    | {"notebook_cell"}
     | {"bootlog", "failures", "fingerprints"},
     {"client", "servers", "telemetry", "catalogue"},
-    {"boot", "session", "headless", "doctor"},
+    {"boot", "session", "conversation", "headless", "doctor", "typescript"},
     {"views", "verbs", "terminal", "cells", "magics", "__main__"},
 )
 
@@ -128,7 +129,8 @@ def test_conda_and_pip_users_get_the_same():
     assert f"python{project['requires-python']}" in conda
     assert "- -e .[dev]" in conda
     assert "dev" in project["optional-dependencies"]
-    assert len(re.findall(r"^\s+- ", conda, re.MULTILINE)) == 5  # channel, python, pip, pip:, -e
+    # channel, python, nodejs, pip, pip:, -e
+    assert len(re.findall(r"^\s+- ", conda, re.MULTILINE)) == 6
 
 
 def test_the_makefile_helps_with_each_of_its_few_targets():

@@ -1,18 +1,31 @@
-"""``%wb`` and ``%%chat`` in a real IPython shell, without a server."""
+"""``%wb``, ``%%chat`` and ``%%ts`` in a real IPython shell, without a server."""
 
 from __future__ import annotations
 
+import json
+import shutil
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
 from IPython.core.error import UsageError
 
+from tests.client.test_tools import asks, call, says
+from tests.conftest import PROJECT
+from tests.helpers import eventually, lives
+from tests.scripted import ScriptedServer
 from workbench.cells import Canvas, generation_html
-from workbench.errors import ConfigError, ServerUnreachableError
+from workbench.errors import (
+    ConfigError,
+    MissingDependencyError,
+    ServerUnreachableError,
+    TypeScriptError,
+)
 from workbench.records import Generation, SamplingParams, Timings
 from workbench.session import Session
+from workbench.typescript import FOLDER
 
 
 @pytest.fixture
@@ -32,6 +45,8 @@ def test_loading_twice_keeps_the_session(shell):
     assert isinstance(before, Session)
     shell.run_line_magic("unload_ext", "workbench")
     assert shell.find_line_magic("wb") is None
+    assert shell.find_cell_magic("chat") is None
+    assert shell.find_cell_magic("ts") is None
     shell.run_line_magic("load_ext", "workbench")
     assert shell.run_line_magic("wb", "session") is not before
 
@@ -59,6 +74,58 @@ def test_a_cell_magic_with_a_wrong_option_asks_nobody(shell):
         shell.run_cell_magic("chat", "--temprature 1", "Hello")
     with pytest.raises(UsageError, match="variable"):
         shell.run_cell_magic("chat", "--into 2nd", "Hello")
+
+
+@pytest.fixture
+def asked(shell) -> Iterator[ScriptedServer]:
+    """A scripted server that the notebook's session talks to."""
+    server = ScriptedServer()
+    cell = shell.magics_manager.registry["WorkbenchMagics"].cell
+    with cell.configured(base_url=server.base_url):
+        pass
+    yield server
+    cell.session.close()
+    server.close()
+
+
+def turns(server: ScriptedServer, number: int) -> list[str]:
+    return [turn["content"] for turn in server.chat_requests[number].json["messages"]]  # type: ignore[attr-defined]
+
+
+def test_a_conversation_goes_on_in_the_next_cell(shell, asked: ScriptedServer):
+    """Begun by the first cell that names it, and there for Python too."""
+    shell.run_cell_magic("chat", '-c talk --system "Be brief."', "first")
+    shell.run_cell_magic("chat", "-c talk", "second")
+
+    assert turns(asked, 1) == ["Be brief.", "first", "Hello", "second"]
+    assert len(shell.user_ns["talk"]) == 2
+
+
+def test_a_name_that_is_no_conversation_is_refused(shell, asked: ScriptedServer):
+    """Before anything is sent, and what the variable holds stays."""
+    shell.user_ns["talk"] = 5
+    with pytest.raises(UsageError, match="talk is a int"):
+        shell.run_cell_magic("chat", "-c talk", "Hi")
+
+    assert asked.chat_requests == []
+
+
+def test_functions_of_the_notebook_are_tools(shell, asked: ScriptedServer, capsys):
+    """Only those that are named; every call is shown."""
+    shell.run_cell("def get_time(zone: str) -> str:\n    'Tell the time.'\n    return 'noon'")
+    asked.answer(asks(call(0, "get_time", {"zone": "CET"})), says("It is noon."))
+    shell.run_cell_magic("chat", "--tools get_time -c talk", "What time is it?")
+
+    assert 'get_time({"zone": "CET"}) → noon' in capsys.readouterr().out
+    assert shell.user_ns["talk"].messages[-1].content == "It is noon."
+
+
+def test_a_tool_that_is_not_there_is_refused(shell, asked: ScriptedServer):
+    """Before anything is sent."""
+    with pytest.raises(UsageError, match="no function 'get_time'"):
+        shell.run_cell_magic("chat", "--tools get_time", "Hi")
+
+    assert asked.chat_requests == []
 
 
 def test_a_server_that_is_down_is_told_with_the_next_step(shell):
@@ -148,3 +215,57 @@ def test_what_a_model_says_is_not_html():
     )
 
     assert "<script>" not in generation_html(answer)
+
+
+def test_typescript_explains_itself(shell, capsys):
+    """``%%ts --help`` has the line that a program begins with, and runs none."""
+    assert shell.run_cell_magic("ts", "--help", "throw 1") is None
+    assert 'from "./server.ts"' in capsys.readouterr().out
+    with pytest.raises(UsageError, match="--temperature"):
+        shell.run_cell_magic("ts", "--temperature 0", "throw 1")
+
+
+def test_typescript_without_node_says_what_to_install(shell, monkeypatch):
+    """Two lines in the cell, no stack."""
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(MissingDependencyError, match="Install Node") as caught:
+        shell.run_cell_magic("ts", "", "console.log(1)")
+
+    assert len(caught.value._render_traceback_()) == 2
+
+
+@pytest.fixture
+def with_typescript(shell, project):
+    """The project's own TypeScript folder in the shell's project."""
+    folder = PROJECT / FOLDER
+    if not (shutil.which("node") and (folder / "node_modules" / "tsx").is_dir()):
+        pytest.skip("TypeScript's packages are not installed: Node 20 or newer, then make setup")
+    (project / FOLDER).parent.mkdir()
+    (project / FOLDER).symlink_to(folder)
+    return shell
+
+
+@pytest.mark.processes
+def test_a_cell_of_typescript_is_told_the_sessions_server(with_typescript, capsys):
+    """Its output is the cell's."""
+    source = "console.log(process.env.OPENAI_BASE_URL)"
+    with_typescript.run_cell_magic("ts", "", source)
+
+    assert capsys.readouterr().out == "http://127.0.0.1:9/v1\n"
+
+
+@pytest.mark.processes
+def test_an_interrupted_cell_of_typescript_stops_its_program(with_typescript, tmp_path):
+    """The program itself presses Ctrl-C here; the cells after it would not run."""
+    told = tmp_path / "pid"
+    source = f"""
+        import {{ writeFileSync }} from "node:fs";
+        writeFileSync({json.dumps(str(told))}, String(process.pid));
+        process.kill(process.ppid, "SIGINT");
+        await new Promise(() => setInterval(() => {{}}, 1000));
+        """
+    with pytest.raises(TypeScriptError, match="interrupted"):
+        with_typescript.run_cell_magic("ts", "", source)
+
+    assert eventually(lambda: not lives(int(told.read_text())))
+    assert list((PROJECT / FOLDER).glob(".cell-*")) == []

@@ -9,15 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.scripted import ScriptedServer, completion
 from workbench import __main__, verbs
 
 
-def workbench(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def workbench(
+    *arguments: str, home: Path, stdin: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "workbench", *arguments],
         capture_output=True,
         text=True,
         check=False,
+        input=stdin,
         env={
             "PATH": "/usr/bin:/bin",
             "HOME": str(home),
@@ -70,6 +74,46 @@ def test_a_server_that_is_down_is_a_sentence_and_exit_1(project: Path):
     assert "http://127.0.0.1:9/v1" in done.stderr
     assert "up" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_chat_that_failed_is_json_too(project: Path):
+    """A program reads what went wrong where it would read the answer."""
+    done = workbench("chat", "--json", "--base-url", "http://127.0.0.1:9/v1", "Hi", home=project)
+    said = json.loads(done.stdout)
+
+    assert done.returncode == 1
+    assert (said["text"], said["error"]["type"]) == ("", "ServerUnreachableError")
+    assert "127.0.0.1:9" in said["error"]["message"]
+
+
+def test_any_server_can_be_chatted_with(project: Path):
+    """By its URL, with a model's name; the JSON is the answer with its times."""
+    server = ScriptedServer()
+    options = (
+        "--base-url",
+        server.base_url,
+        "--model",
+        "other",
+        "-t",
+        "0",
+        "--system",
+        "Be brief.",
+    )
+    streamed = workbench("chat", "--json", *options, "Hi", home=project)
+    server.answer(completion("whole"))
+    whole = workbench("chat", "--no-stream", *options, "-", home=project, stdin="from a file")
+    server.close()
+    said = json.loads(streamed.stdout)
+
+    assert (said["text"], said["error"], said["finish_reason"]) == ("Hello", None, "stop")
+    assert said["ttft_s"] > 0
+    assert whole.stdout == "whole\n"
+    bodies = [request.json for request in server.chat_requests]
+    assert [body["model"] for body in bodies] == ["other", "other"]
+    assert bodies[1]["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "from a file"},
+    ]
 
 
 def test_every_verb_helps():

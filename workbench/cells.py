@@ -9,23 +9,26 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from html import escape
-from typing import Any
+from typing import Any, Unpack
 
 from IPython.display import display
 
-from . import units
-from .errors import AnswerInterruptedError, BootInterruptedError
-from .records import Generation, Progress, SamplingParams
+from . import typescript, units
+from .client import Ask, Messages
+from .client.tools import ToolLoop
+from .errors import AnswerInterruptedError, BootInterruptedError, TypeScriptError
+from .records import ChatMessage, Generation, Progress, SamplingParams, ToolRun, ToolStep
 from .session import Session
-from .views import phase_line, status_line
+from .views import phase_line, status_line, step_line
 
 REDRAW_INTERVAL_S = 0.05
 """Twenty redraws a second are smooth; more only fill the browser's queue."""
 
 ANSWER_STYLE = "white-space:pre-wrap;font-family:var(--jp-content-font-family,sans-serif)"
+STEP_STYLE = "white-space:pre-wrap;font-family:var(--jp-code-font-family,monospace);opacity:.8"
 FAINT_STYLE = "opacity:.7;font-variant-numeric:tabular-nums;font-size:90%"
 
 
@@ -94,7 +97,7 @@ class Cell:
         if latest and latest[0].unit == "s":  # not when all that was to do was a download
             canvas.draw(*_finished_forms(latest[0]), now=True)
 
-    def answer(self, prompt: str, params: SamplingParams, *, system: str | None) -> Generation:
+    def answer(self, messages: Messages, params: SamplingParams, **ask: Unpack[Ask]) -> Generation:
         """
         Draw the answer as it comes, and how it came below it.
 
@@ -102,7 +105,7 @@ class Cell:
             AnswerInterruptedError: The cell was interrupted; the cells after it do not run.
         """
         canvas, self.last = Canvas(), None
-        stream = self.session.stream(prompt, params, system=system)
+        stream = self.session.stream(messages, params, **ask)
         text, interrupted = "", False
         try:
             with stream:
@@ -123,6 +126,31 @@ class Cell:
             )
         return answer
 
+    def answer_with_tools(
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        functions: Sequence[Callable[..., object]],
+    ) -> ToolRun:
+        """
+        Draw every answer and every call in between, until the model asks for none.
+
+        Raises:
+            ToolLoopError: It asks for tools without end.
+        """
+        loop = ToolLoop(messages, functions)
+        while True:
+            answer = self.answer(
+                loop.messages, params, tools=functions, tool_choice=loop.tool_choice
+            )
+            calls = loop.calls(answer)
+            if not calls:
+                return loop.done(answer)
+            for call in calls:
+                step = loop.run(call)
+                loop.add(step)
+                Canvas().draw(*_step_forms(step), now=True)
+
     def lines(self, lines: Iterable[str]) -> None:
         """Write lines as they come, until the cell is interrupted."""
         try:
@@ -130,6 +158,23 @@ class Cell:
                 sys.stdout.write(line + "\n")
         except KeyboardInterrupt:
             return
+
+    def program(self, source: str) -> None:
+        """
+        Run TypeScript against the session's server, and write its lines as they come.
+
+        Raises:
+            TypeScriptError: It failed, or the cell was interrupted; the cells
+                after it do not run.
+        """
+        with closing(typescript.of_session(self.session).run_source(source)) as lines:
+            try:
+                for line in lines:
+                    sys.stdout.write(line + "\n")
+            except KeyboardInterrupt:
+                raise TypeScriptError(
+                    "The program was interrupted; what it wrote is kept."
+                ) from None
 
 
 def generation_html(generation: Generation) -> str:
@@ -143,6 +188,11 @@ def _answer_forms(text: str, line: str) -> tuple[str, str]:
         f"<div style='{FAINT_STYLE}'>{escape(line)}</div>"
     )
     return html, f"{text}\n{line}"
+
+
+def _step_forms(step: ToolStep) -> tuple[str, str]:
+    line = step_line(step)
+    return f"<div style='{STEP_STYLE}'>{escape(line)}</div>", line
 
 
 def _progress_forms(progress: Progress) -> tuple[str, str]:

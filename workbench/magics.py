@@ -1,5 +1,5 @@
 """
-``%wb VERB …`` and ``%%chat``: the verbs of the shell, in a notebook.
+``%wb VERB …``, ``%%chat`` and ``%%ts``: the verbs of the shell, and TypeScript, in a notebook.
 
 A magic parses, calls, and returns what is to be shown. State lives on the
 instance that the shell holds: one session for each notebook.
@@ -8,7 +8,9 @@ instance that the shell holds: one session for each notebook.
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from IPython.core.error import UsageError
@@ -16,6 +18,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
 from . import verbs
 from .cells import Cell, generation_html
+from .conversation import Conversation
 from .records import Generation, SamplingParams
 from .session import Session
 
@@ -34,11 +37,58 @@ TELEMETRY_COLUMNS = (
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @verbs.chat_options
 @click.option("--into", metavar="NAME", help="Keep the answer in this variable.")
-def _chat_cell(into: str | None, system: str | None, **sampling: Any) -> tuple[Any, ...]:
+@click.option(
+    "-c",
+    "--conversation",
+    metavar="NAME",
+    help="Go on with the conversation in this variable; the first time, begin one.",
+)
+@click.option(
+    "--tools",
+    metavar="NAMES",
+    help="Functions of this notebook that the model may call, with commas between.",
+)
+def _chat_cell(
+    into: str | None,
+    conversation: str | None,
+    tools: str | None,
+    system: str | None,
+    **sampling: Any,
+) -> _ChatLine:
     """Ask the model what the cell says, and watch the answer come."""
-    if into is not None and not into.isidentifier():
-        raise click.BadParameter(f"{into!r} is not a variable's name.", param_hint="--into")
-    return into, system, SamplingParams(**sampling)
+    for option, name in (("--into", into), ("--conversation", conversation)):
+        if name is not None and not name.isidentifier():
+            raise click.BadParameter(f"{name!r} is not a variable's name.", param_hint=option)
+    return _ChatLine(
+        into=into,
+        conversation=conversation,
+        tools=tuple(name.strip() for name in (tools or "").split(",") if name.strip()),
+        system=system,
+        params=SamplingParams(**sampling),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ChatLine:
+    """What stands behind ``%%chat``."""
+
+    into: str | None
+    conversation: str | None
+    tools: tuple[str, ...]
+    system: str | None
+    params: SamplingParams
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+def _ts_cell() -> tuple[()]:
+    """
+    Run the cell's TypeScript against this session's server.
+
+    Node runs it in notebooks/typescript. Begin with
+    import { client, model } from "./server.ts"; and address, key and model
+    are those of the session: they are in the program's environment.
+    """
+    return ()
 
 
 class _NotebookVerbs(click.Group):
@@ -91,15 +141,56 @@ class WorkbenchMagics(Magics):
         """
         Ask the model what stands in the cell: %%chat -t 0.2 --max-tokens 100 --into answer
         """
-        parsed = _call(_chat_cell, line, name="%%chat", skin=self.cell)
-        if not isinstance(parsed, tuple):
+        line_said = _call(_chat_cell, line, name="%%chat", skin=self.cell)
+        if not isinstance(line_said, _ChatLine):
             return  # --help was asked for, and shown
-        into, system, params = parsed
         try:
-            self.cell.answer(cell.strip(), params, system=system)
+            self._say(line_said, cell.strip())
         finally:
-            if into is not None and self.cell.last is not None and self.shell is not None:
-                self.shell.user_ns[into] = self.cell.last
+            if line_said.into and self.cell.last is not None:
+                self._names[line_said.into] = self.cell.last
+
+    def _say(self, said: _ChatLine, prompt: str) -> None:
+        talk = self._conversation(said)
+        functions = [self._function(name) for name in said.tools]
+        sent = talk.asking(prompt)
+        if functions:
+            answered = self.cell.answer_with_tools(sent, said.params, functions).messages
+            talk.keep(sent, answered[len(sent) :])
+        else:
+            talk.keep(sent, (self.cell.answer(sent, said.params).message,))
+
+    def _conversation(self, said: _ChatLine) -> Conversation:
+        if said.conversation is None:
+            return self.cell.session.conversation(system=said.system)
+        talk = self._names.get(said.conversation)
+        if talk is None:
+            talk = self.cell.session.conversation(system=said.system)
+            self._names[said.conversation] = talk
+        elif not isinstance(talk, Conversation):
+            raise UsageError(f"%%chat: {said.conversation} is a {type(talk).__name__}.")
+        elif said.system is not None:
+            talk.system = said.system
+        return talk
+
+    def _function(self, name: str) -> Callable[..., object]:
+        function = self._names.get(name)
+        if not callable(function):
+            raise UsageError(f"%%chat: there is no function {name!r} in this notebook.")
+        return cast(Callable[..., object], function)
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        assert self.shell is not None  # a magic is called by the shell it is registered with
+        return cast(dict[str, Any], self.shell.user_ns)
+
+    @cell_magic
+    def ts(self, line: str, cell: str) -> None:
+        """
+        Run the cell's TypeScript against the session's server: %%ts (%%ts --help says more)
+        """
+        if isinstance(_call(_ts_cell, line, name="%%ts", skin=self.cell), tuple):
+            self.cell.program(cell)
 
 
 def _call(command: click.Command, line: str, *, name: str, skin: Cell) -> Any:
@@ -130,7 +221,7 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     found = shell.magics_manager.registry.pop("WorkbenchMagics", None)
     if isinstance(found, WorkbenchMagics):
         found.cell.session.close()
-    for kind, name in (("line", "wb"), ("cell", "chat")):
+    for kind, name in (("line", "wb"), ("cell", "chat"), ("cell", "ts")):
         shell.magics_manager.magics[kind].pop(name, None)
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .client import Ask, Client, Messages, Stream
+    from .conversation import Conversation
     from .servers.compose import ComposeServer
     from .servers.variables import Wanted
     from .telemetry import Telemetry
@@ -244,6 +245,14 @@ class Session:
     ) -> ToolRun:
         """Ask, and run the functions that the model calls; see ``Client.run_tools``."""
         return self.client.run_tools(messages, functions, params, **how)
+
+    def conversation(
+        self, *, system: str | None = None, params: SamplingParams = DEFAULT_PARAMS
+    ) -> Conversation:
+        """Begin a conversation; see :class:`~workbench.conversation.Conversation`."""
+        from .conversation import Conversation
+
+        return Conversation(self, system=system, params=params)
 
     def take_over(self, other: Session) -> None:
         """Go on where *other* was, with other settings: what it started is this one's now."""

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import click
 
@@ -22,6 +22,8 @@ from .views import phase_line, status_line
 
 if TYPE_CHECKING:
     from rich.progress import Task
+
+    from .client import Ask, Messages
 
 PLAIN_INTERVAL_S = 30.0
 """A download of an hour should not look like a hang in CI's log, nor fill it."""
@@ -82,9 +84,9 @@ class Terminal:
 
             yield draw
 
-    def answer(self, prompt: str, params: SamplingParams, *, system: str | None) -> Generation:
+    def answer(self, messages: Messages, params: SamplingParams, **ask: Unpack[Ask]) -> Generation:
         """Write the answer as it comes, then how it came."""
-        with self.session.stream(prompt, params, system=system) as stream:
+        with self.session.stream(messages, params, **ask) as stream:
             for piece in stream:
                 click.echo(piece, nl=False)
         click.echo()

@@ -9,21 +9,25 @@ skin's: the terminal and the notebook cell each bring a :class:`Skin`.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import click
 
 from . import views
 from .display import Json, View
-from .errors import ServerError
+from .errors import ClientError, ServerError
 from .records import Diagnosis, Generation, Progress, SamplingParams, ServerState
 from .session import Session
 from .settings import BACKENDS
+
+if TYPE_CHECKING:
+    from .client import Ask, Messages
 
 Shown = View | Json | None
 
@@ -45,7 +49,7 @@ class Skin(Protocol):
         """Draw long work while it goes on."""
         ...
 
-    def answer(self, prompt: str, params: SamplingParams, *, system: str | None) -> Generation:
+    def answer(self, messages: Messages, params: SamplingParams, **ask: Unpack[Ask]) -> Generation:
         """Ask, draw the answer while it streams in, and return it."""
         ...
 
@@ -202,18 +206,50 @@ def chat_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @workbench.command()
 @click.argument("prompt", nargs=-1, required=True)
 @chat_options
+@click.option("--base-url", help="Another server's URL, with /v1. [default: the one that is up]")
+@click.option("--model", help="A served model's name. [default: the first the server lists]")
+@click.option("--no-stream", is_flag=True, help="Wait for the whole answer.")
 @_json_option
 @click.pass_obj
 def chat(
-    skin: Skin, /, *, prompt: tuple[str, ...], system: str | None, as_json: bool, **sampling: Any
+    skin: Skin,
+    /,
+    *,
+    prompt: tuple[str, ...],
+    system: str | None,
+    base_url: str | None,
+    model: str | None,
+    no_stream: bool,
+    as_json: bool,
+    **sampling: Any,
 ) -> Shown:
-    """Ask the model, and watch the answer come."""
-    params = SamplingParams(**sampling)
+    """Ask the model, and watch the answer come. PROMPT - reads it from standard input."""
     text = " ".join(prompt)
-    if as_json:
-        return Json(views.generation_data(skin.session.chat(text, params, system=system)))
-    skin.answer(text, params, system=system)
+    if text == "-":
+        text = sys.stdin.read()
+    params = SamplingParams(**sampling)
+    ask: Ask = {"system": system, "model": model}
+    with skin.configured(base_url=base_url) as session:
+        if as_json:
+            return _answer_as_json(session, text, params, ask, streamed=not no_stream)
+        if no_stream:
+            skin.lines([session.chat(text, params, **ask).text])
+        else:
+            skin.answer(text, params, **ask)
     return None
+
+
+def _answer_as_json(
+    session: Session, prompt: str, params: SamplingParams, ask: Ask, *, streamed: bool
+) -> Json:
+    try:
+        if streamed:
+            answer = session.stream(prompt, params, **ask).read()
+        else:
+            answer = session.chat(prompt, params, **ask)
+    except ClientError as exc:
+        return Json(views.refusal_data(exc), ok=False)
+    return Json(views.generation_data(answer))
 
 
 @workbench.command()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import units
 from .display import View
+from .errors import ClientError
 from .records import (
     BootPhase,
     ContainerStatus,
@@ -23,6 +24,7 @@ from .records import (
     GpuStatus,
     ServedModel,
     ServerStatus,
+    ToolStep,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from .doctor import Report, Shown
     from .headless import NotebookRun
     from .settings import Settings
+
+MAX_SHOWN_RESULT = 400
+"""The model reads all of a tool's result, and a person the beginning."""
 
 
 def status_view(status: ServerStatus) -> View:
@@ -243,11 +248,26 @@ def status_line(generation: Generation, *, interrupted: bool = False) -> str:
     )
 
 
+def step_line(step: ToolStep) -> str:
+    """Write a tool's call and what it came to."""
+    cut = len(step.result) > MAX_SHOWN_RESULT
+    told = f"{step.result[:MAX_SHOWN_RESULT]}…" if cut else step.result
+    return f"{step.call.name}({step.call.arguments}) → {told} ({units.seconds(step.duration_s)})"
+
+
 def generation_data(generation: Generation) -> dict[str, Any]:
     """Write an answer as data, without the clock readings that mean nothing elsewhere."""
     data = asdict(generation)
     del data["timings"]
-    return data
+    return data | {"error": None}
+
+
+def refusal_data(error: ClientError) -> dict[str, Any]:
+    """Write a request that failed as data, in the form of an answer: with what had come of it."""
+    data = generation_data(error.partial) if error.partial else {"text": "", "usage": None}
+    status = getattr(error, "status_code", None)
+    about = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+    return data | {"request_id": error.request_id, "error": about | {"status_code": status}}
 
 
 def phase_line(phase: BootPhase) -> str:
