@@ -23,7 +23,7 @@ LEVELS = (
     | {"notebook_cell"}
     | {"bootlog", "failures", "fingerprints"},
     {"client", "servers", "telemetry", "catalogue"},
-    {"boot", "session", "conversation", "headless", "doctor", "typescript"},
+    {"boot", "session", "conversation", "batch", "headless", "doctor", "typescript"},
     {"views", "verbs", "terminal", "cells", "magics", "__main__"},
 )
 
@@ -33,6 +33,7 @@ MACHINES = 2
 # Third-party packages that do I/O have one home each.
 HOMES = {
     "openai": {"client/openai_adapter.py"},
+    "aiohttp": {"client/openai_adapter.py"},
     "sqlite3": {"telemetry/store.py"},
     "papermill": {"headless.py"},
     "nbconvert": {"headless.py"},
@@ -42,6 +43,7 @@ HOMES = {
     "yaml": {"doctor/compose_file.py"},
     "docker": {"servers/containers.py"},
     "rich": {"terminal.py"},
+    "tqdm": {"batch.py"},
     "IPython": {"magics.py", "cells.py", "__init__.py"},
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import getpass
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -42,7 +42,10 @@ from .settings import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
+
+    import pandas as pd
 
     from .client import Ask, Client, Messages, Stream
     from .conversation import Conversation
@@ -245,6 +248,47 @@ class Session:
     ) -> ToolRun:
         """Ask, and run the functions that the model calls; see ``Client.run_tools``."""
         return self.client.run_tools(messages, functions, params, **how)
+
+    def map(
+        self,
+        prompts: Iterable[Messages],
+        params: SamplingParams = DEFAULT_PARAMS,
+        *,
+        concurrency: int = 8,
+        keep: str | Path | None = None,
+        progress: bool = True,
+        **ask: Unpack[Ask],
+    ) -> pd.DataFrame:
+        """
+        Ask many prompts, *concurrency* at a time; return a row for each, in their order.
+
+        What fails is a row with ``error_type`` and ``error``. Interrupted or
+        killed, the batch goes on where it was if it is called again with the
+        same *keep*.
+
+        Args:
+            prompts: Texts or conversations.
+
+            keep: A file that answers are written into as they come; those that
+                are there are not asked for again.
+
+            progress: Draw a bar.
+
+        Raises:
+            ClientError: The first answer says that none would be answered: the
+                key or the model is wrong, or nobody is there.
+        """
+        from .batch import map_prompts
+
+        return map_prompts(
+            self.client,
+            prompts,
+            params,
+            concurrency=concurrency,
+            keep=keep,
+            progress=progress,
+            **ask,
+        )
 
     def conversation(
         self, *, system: str | None = None, params: SamplingParams = DEFAULT_PARAMS

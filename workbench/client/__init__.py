@@ -7,6 +7,7 @@ Importing this is cheap; the OpenAI SDK is imported with the first request.
 from __future__ import annotations
 
 from .base import Retries, Timeouts
+from .batch import Row, amap
 from .client import Ask, Client
 from .messages import Messages
 from .pictures import read_image
@@ -19,8 +20,10 @@ __all__ = [
     "Client",
     "Messages",
     "Retries",
+    "Row",
     "Stream",
     "Timeouts",
+    "amap",
     "read_image",
     "tool_schema",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from http import HTTPStatus
 from queue import SimpleQueue
@@ -33,6 +33,7 @@ from ..records import (
 from . import refusals, wire
 from .backends import Backends
 from .base import ChatBackend, ChatRequest, Delta, Json, Retries, Timeouts, ToolChoice
+from .batch import CONCURRENCY, Batch, Errands, Keep, OnProgress, Row, count, quiet
 from .exchange import Exchange, Route
 from .loop_thread import LoopThread
 from .messages import Messages, as_messages
@@ -280,6 +281,56 @@ class Client:
                 loop.add(step)
                 on_step(step)
 
+    def map(
+        self,
+        prompts: Iterable[Messages],
+        params: SamplingParams | None = None,
+        *,
+        concurrency: int = CONCURRENCY,
+        keep: Keep | None = None,
+        on_progress: OnProgress = quiet,
+        **ask: Unpack[Ask],
+    ) -> list[Row]:
+        """
+        Ask many prompts, a few at a time; return a row for each, in their order.
+
+        What goes wrong with a prompt is in its row. Ctrl-C cancels those under
+        way. ``logprobs`` are not kept.
+
+        Args:
+            prompts: Taken one by one when a slot is free, on the caller's
+                thread; may be a generator. The same prompt may come again.
+
+            concurrency: How many are under way at once.
+
+            keep: A file (JSON Lines) to which every finished answer is added.
+                A later call takes from it what was asked in the same way
+                (model, messages, params, options), and asks for the rest and
+                for what failed. Answers are in it; of prompts only a SHA-256,
+                from which who has the file could confirm a guess.
+
+            on_progress: Called on the caller's thread with every finished one.
+
+        Raises:
+            ClientError: The first request to end finds no server, or a wrong key
+                or model, as all others would.
+
+            ConfigError: *keep* is no such file, or another batch writes to it.
+        """
+        total = count(prompts)
+        errands = Errands(self._loop.call_soon)
+        batch = Batch(
+            self,
+            params,
+            concurrency=concurrency,
+            keep=keep,
+            on_progress=errands.later(on_progress),
+            ask=ask,
+        )
+        result = self._loop.submit(batch.run(errands.each(prompts), total=total))
+        result.add_done_callback(errands.end)
+        return self._wait(result, batch.cancel, meanwhile=errands.run)
+
     def models(self) -> tuple[ServedModel, ...]:
         """List what the server serves."""
         return self._run(self.amodels())
@@ -287,6 +338,11 @@ class Client:
     async def amodels(self) -> tuple[ServedModel, ...]:
         """Await the list of what the server serves."""
         return wire.read_models(await self.afetch("models"))
+
+    async def amodel_name(self, model: str | None = None) -> str:
+        """Await the name of the model that a request for *model* goes to."""
+        backend = await self._backends.here()
+        return model or await self._route.model.resolve(backend, base_url=self.base_url)
 
     def embed(self, texts: str | Sequence[str], *, model: str | None = None) -> Embeddings:
         """
@@ -372,6 +428,7 @@ class Client:
     def _request(
         self, messages: Messages, params: SamplingParams | None, ask: Ask
     ) -> tuple[ChatRequest, Parse | None]:
+        _check(ask)
         output, parse = None, None
         if (wanted := ask.get("output")) is not None:
             output, parse = as_output(wanted)
@@ -391,12 +448,8 @@ class Client:
         )
         return request, parse
 
-    async def _model_name(self, model: str | None) -> str:
-        backend = await self._backends.here()
-        return model or await self._route.model.resolve(backend, base_url=self.base_url)
-
     async def _aembed(self, texts: list[str], model: str | None) -> Embeddings:
-        name = await self._model_name(model)
+        name = await self.amodel_name(model)
         body = {"model": name, "input": texts, "encoding_format": "float"}
         try:
             return wire.read_embeddings(await self.afetch("embeddings", body))
@@ -406,11 +459,11 @@ class Client:
             raise
 
     async def _atokenize(self, body: Mapping[str, object]) -> Tokens:
-        whole = {"model": await self._model_name(None), **body}
+        whole = {"model": await self.amodel_name(None), **body}
         return wire.read_tokens(await self.afetch("/tokenize", whole))
 
     async def _adetokenize(self, ids: list[int]) -> str:
-        body = {"model": await self._model_name(None), "tokens": ids}
+        body = {"model": await self.amodel_name(None), "tokens": ids}
         return str((await self.afetch("/detokenize", body)).get("prompt", ""))
 
     async def _aversion(self) -> str | None:
@@ -432,14 +485,29 @@ class Client:
         result = self._loop.submit(work)
         return self._wait(result, result.cancel)
 
-    def _wait(self, result: Future[T], cancel: Callable[[], object]) -> T:
+    def _wait(
+        self,
+        result: Future[T],
+        cancel: Callable[[], object],
+        *,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> T:
         try:
+            meanwhile()
             return result.result()
         finally:
             if not result.done():
                 # Ctrl-C: the request must not go on without its caller.
                 self._loop.call_soon(cancel)
                 wait([result], timeout=CLOSE_S)
+
+
+def _check(ask: Ask) -> None:
+    """Refuse an option that nobody would read, most likely one of sampling."""
+    if unknown := sorted(ask.keys() - Ask.__annotations__.keys()):
+        raise TypeError(
+            f"a request has no option {', '.join(unknown)}; how to sample goes into SamplingParams"
+        )
 
 
 def _of_round(ask: Ask, loop: ToolLoop) -> Ask:

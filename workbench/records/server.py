@@ -187,7 +187,7 @@ class Progress:
     label: str
     done: float
     total: float | None
-    unit: Literal["bytes", "packages", "s"]
+    unit: Literal["bytes", "packages", "requests", "checks", "s"]
     eta_s: float | None = None
     fraction: float | None = None
     phases: tuple[BootPhase, ...] = ()
