@@ -369,3 +369,13 @@ def test_the_conversation_goes_on_with_the_answer(server: ScriptedServer, client
         {"role": "assistant", "content": "Hello"},
         {"role": "user", "content": "and?"},
     ]
+
+
+def test_an_option_that_nobody_reads_is_a_mistake(server: ScriptedServer, client: Client) -> None:
+    """
+    ``temperature`` belongs into SamplingParams, and would be ignored here.
+    """
+    with pytest.raises(TypeError, match="no option temperature"):
+        client.chat("x", temperature=0)  # type: ignore[call-arg]
+
+    assert server.requests == []

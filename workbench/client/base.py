@@ -84,7 +84,7 @@ class ChatRequest:
             (``/v1/completions``).
 
         vllm_version: Of the server, where the request needs to know; see
-            :func:`~workbench.client.wire.output_fields`.
+            :func:`~workbench.client.wire.needs_version`.
     """
 
     model: str

@@ -22,14 +22,20 @@ class EventParser:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
         self._data: list[bytes] = []
         self._after_cr = False
         self._at_start = True
 
     def feed(self, data: bytes) -> list[str]:
         """Take the next bytes; return the data of every event they complete."""
-        *lines, self._rest = (self._rest + self._with_newlines(data)).split(b"\n")
+        data = self._with_newlines(data)
+        if b"\n" not in data:
+            # Of a line of megabytes, which would else be copied with every read.
+            self._rest.append(data)
+            return []
+        *lines, rest = b"".join([*self._rest, data]).split(b"\n")
+        self._rest = [rest]
         if self._at_start and lines:
             self._at_start = False
             lines[0] = lines[0].removeprefix(BYTE_ORDER_MARK)
