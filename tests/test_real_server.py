@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import urllib.request
+from dataclasses import fields
 from pathlib import Path
 
 import psutil
@@ -25,7 +27,7 @@ from workbench.errors import (
     ServerUnreachableError,
     StreamInterruptedError,
 )
-from workbench.records import SamplingParams, ServerState
+from workbench.records import OutputFormat, SamplingParams, ServerState
 from workbench.servers import base
 from workbench.session import Session
 from workbench.urls import root_url
@@ -336,3 +338,58 @@ def test_a_server_that_dies_mid_stream_leaves_the_text_and_no_process(project: P
             session.chat("Hello")
         assert session.down() is True
         assert not any(map(lives, pids))
+
+
+def test_every_sampling_parameter_is_one_of_this_vllms(served: Session):
+    """A name that it does not know would be ignored without a word."""
+    schemas = served.client.fetch("/openapi.json")["components"]["schemas"]  # type: ignore[index]
+    known = set(schemas["ChatCompletionRequest"]["properties"])
+    sent = {item.name for item in fields(SamplingParams)} - {"extra"}
+
+    assert sent <= known
+    assert "structured_outputs" in known
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_answer_is_kept_to_a_form(served: Session, streamed: bool):
+    """While it is decoded, so that also a model of few words writes three digits."""
+    digits = OutputFormat(kind="regex", value=r"\d{3}")
+    if streamed:
+        answer = served.stream("What is vLLM?", GREEDY, output=digits).read()
+    else:
+        answer = served.chat("What is vLLM?", GREEDY, output=digits)
+
+    assert re.fullmatch(r"\d{3}", answer.parsed)
+
+
+def test_several_answers_come_apart(served: Session):
+    """Of one prompt and one seed, and all of them whole."""
+    params = SamplingParams(n=3, temperature=2, seed=1, max_tokens=8)
+    answer = served.stream("What is vLLM?", params).read()
+    texts = {answer.text, *(other.text for other in answer.alternatives)}
+
+    assert len(texts) == 3
+    assert answer.usage is not None
+    assert answer.usage.output_tokens <= 24
+
+
+def test_a_function_is_called_and_its_result_told(served: Session):
+    """The pocket model asks, we run, it answers with what came."""
+
+    def get_weather(city: str) -> dict[str, object]:
+        """Get the weather of a city."""
+        return {"city": city, "temperature": 27, "condition": "clear"}
+
+    run = served.run_tools("What is the weather in Rome?", [get_weather], GREEDY)
+
+    assert [(step.call.name, step.error) for step in run.steps] == [("get_weather", None)]
+    assert "27" in run.generation.text
+
+
+def test_a_prompt_is_counted_as_the_server_counts_it(served: Session):
+    """Tokens of the conversation, its template included, are the request's input tokens."""
+    answer = served.chat("What is vLLM?", SamplingParams(max_tokens=1))
+
+    assert answer.usage is not None
+    assert len(served.client.tokenize("What is vLLM?")) == answer.usage.input_tokens
+    assert served.client.detokenize(served.client.tokenize("vLLM").ids).count("vLLM") == 1
