@@ -63,6 +63,35 @@ def test_a_wrong_value_names_its_source(project: Path, variable: str, text: str)
     assert caught.value.source == variable
 
 
+@pytest.mark.parametrize(
+    ("variable", "text", "why"),
+    [
+        ("WORKBENCH_PORT", "abc", "it is a whole number"),
+        ("WORKBENCH_MAX_MODEL_LEN", "1_024", "it is a whole number"),
+        ("WORKBENCH_MAX_MODEL_LEN", "١٠٢٤", "it is a whole number"),
+        ("WORKBENCH_KV_CACHE_GIB", "much", "it is a number"),
+        ("WORKBENCH_GPU_MEMORY_UTILIZATION", "0.8_5", "it is a number"),
+    ],
+)
+def test_a_number_is_one_to_vllm_too(project: Path, variable: str, text: str, why: str):
+    """Python reads more than that; Compose would hand it on as it stands."""
+    with pytest.raises(ConfigError, match=rf"{why}\.") as caught:
+        load(project, {variable: text})
+
+    assert "literal" not in caught.value.message
+
+
+def test_a_dotenv_that_cannot_be_understood_names_its_line(project: Path, caplog):
+    """A quote that is not closed swallows all that follows; nothing else is said of it."""
+    (project / ".env").write_text("A=1\n\nB=2\nC='open\nWORKBENCH_PORT=1\n")
+
+    with pytest.raises(ConfigError, match=r"\.env cannot be understood at line 4") as caught:
+        load(project)
+
+    assert caught.value.source == f"{project / '.env'}:4"
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("text", ["auto", "AUTO", "-1"])
 def test_a_context_that_vllm_chooses_is_left_to_compose(project: Path, text: str):
     """Compose passes it on by itself; here it is no number, and not the default's either."""

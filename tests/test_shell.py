@@ -40,6 +40,21 @@ def test_status_of_nothing_is_no_failure(project: Path):
     assert done.stderr == ""
 
 
+def test_a_folder_that_cannot_be_made_names_its_setting(project: Path):
+    """Not the system's sentence alone; nothing says there where the folder came from."""
+    done = workbench(
+        "up",
+        home=project,
+        WORKBENCH_STATE_DIR="/proc/x",
+        WORKBENCH_BACKEND="remote",
+        WORKBENCH_BASE_URL="http://127.0.0.1:1/v1",
+    )
+
+    assert done.returncode == 1
+    assert "state_dir cannot be /proc/x (from WORKBENCH_STATE_DIR)" in done.stderr
+    assert "WORKBENCH_STATE_DIR=/path" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

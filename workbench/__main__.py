@@ -14,6 +14,7 @@ import sys
 import click
 
 from .errors import BackendUnavailableError, ConfigError, WorkbenchError
+from .settings import cannot_be_used
 from .terminal import Terminal
 from .verbs import workbench
 
@@ -50,7 +51,8 @@ def _run(terminal: Terminal) -> int:
         raise
     except OSError as exc:
         # A folder that cannot be written, a disk that is full: the system's own sentence.
-        return _failed(f"workbench: {exc}", 1)
+        wrong = cannot_be_used(terminal.session.settings, exc)
+        return _failed(f"workbench: {wrong or exc}", 1)
     if shown is None or isinstance(shown, int):  # help brings click's own status
         return shown or 0
     click.echo(str(shown))

@@ -125,19 +125,24 @@ def boot(
     try:
         reader = _watch(server, before_s, history, on_progress, timeout_s)
         status = _decoding(server, model)
-    except KeyboardInterrupt as exc:
-        if server.outlasts_waiting:
-            raise _no_longer_waited_for(server) from exc
-        if started:
-            _give_up(server)
-        raise
-    except BaseException:
-        if started:
+    except BaseException as exc:
+        if server.outlasts_waiting and not isinstance(exc, ServerError):
+            # Whoever waited is gone: Ctrl-C, a signal, a terminal that takes no more lines.
+            _leave_starting(server, exc)
+        elif started:
             _give_up(server)
         raise
     if started:
         history.add(reader.phases(ended_s=time.monotonic() - before_s))
     return BootOutcome(status, started)
+
+
+def _leave_starting(server: Server, exc: BaseException) -> None:
+    """Say that the boot goes on; a signal keeps its own exit status."""
+    left = _no_longer_waited_for(server)
+    if isinstance(exc, KeyboardInterrupt):
+        raise left from exc
+    logger.warning("%s %s", left.message, left.hint)
 
 
 def _give_up(server: Server) -> None:
@@ -225,6 +230,8 @@ def _download(fetched: Progress, phases: tuple[BootPhase, ...], now_s: float) ->
 
 def _ended(server: Server, lines: list[str]) -> ServerStartError:
     death = server.death()
+    if death is None and (status := server.status()).state is ServerState.STOPPED:
+        return _ended_by_somebody(server, status, lines)
     code = death.exit_code if death else None
     found = diagnose(lines, exit_code=code, oom_killed=death is not None and death.oom_killed)
     how = f" (exit status {code})" if code is not None else ""
@@ -234,6 +241,18 @@ def _ended(server: Server, lines: list[str]) -> ServerStartError:
         **_facts(server, ServerState.FAILED, lines),
         exit_code=code,
         diagnosis=found,
+    )
+
+
+def _ended_by_somebody(server: Server, status: ServerStatus, lines: list[str]) -> ServerStartError:
+    """Say that it was asked to end: its log has no cause, and a removed container no log."""
+    removed = server.outlasts_waiting and status.container is None
+    did = "removed the container of" if removed else "stopped"
+    again = "Start it again: workbench up"
+    return ServerStartError(
+        f"Somebody {did} the {server.backend} server before it was ready.",
+        hint=again if removed else f"{again} · its log so far: workbench logs",
+        **_facts(server, ServerState.STOPPED, lines),
     )
 
 

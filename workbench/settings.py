@@ -10,8 +10,10 @@ reading, but it costs a third of a second to import, more than the whole of
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
@@ -71,29 +73,45 @@ def _setting(
     return field(default=default, metadata=known)
 
 
+def _whole(text: str) -> int:
+    # int() also takes 1_024, which Compose would hand on to vLLM as it stands.
+    if not re.fullmatch(r"[+-]?[0-9]{1,15}", text.strip()):
+        raise ValueError("it is a whole number")
+    return int(text)
+
+
+def _real(text: str) -> float:
+    if "_" in text:  # as above
+        raise ValueError("it is a number")
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("it is a number") from None
+
+
 def _positive(text: str) -> int:
-    value = int(text)
+    value = _whole(text)
     if value <= 0:
         raise ValueError("it must be above zero")
     return value
 
 
 def _positive_real(text: str) -> float:
-    value = float(text)
+    value = _real(text)
     if not 0 < value < float("inf"):
         raise ValueError("it must be above zero")
     return value
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    value = _real(text)
     if not 0 < value <= 1:
         raise ValueError("it is a share: above 0, at most 1")
     return value
 
 
 def _port(text: str) -> int:
-    value = int(text)
+    value = _whole(text)
     if not 0 <= value <= 65535:
         raise ValueError("a port is a number from 0 (any free one) to 65535")
     return value
@@ -301,6 +319,22 @@ def load(
     return Settings(home=home, origins=MappingProxyType(origins), named=named, **values)
 
 
+def cannot_be_used(settings: Settings, exc: OSError) -> ConfigError | None:
+    """Name the setting whose folder could not be made or written; ``None``: none of them."""
+    path = Path(str(exc.filename))
+    for item in fields(Settings):
+        if item.metadata.get("parse") is Path and path.is_relative_to(getattr(settings, item.name)):
+            origin = settings.origins[item.name]
+            return ConfigError(
+                f"{item.name} cannot be {getattr(settings, item.name)} (from {origin}): "
+                f"{exc.strerror}.",
+                hint=f"Name a folder that can be written: {item.metadata['names'][0]}=/path",
+                key=item.name,
+                source=origin,
+            )
+    return None
+
+
 def remember_backend(settings: Settings) -> None:
     """
     Have later commands in this folder mean the server that was started, without naming it again.
@@ -352,9 +386,10 @@ def _read_dotenv(path: Path) -> Mapping[str, str]:
         return {}
     # Imported here: most projects have no .env, and `status` counts milliseconds.
     from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
 
     try:
-        return {name: value for name, value in dotenv_values(path).items() if value}
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(
             f"{path} cannot be read: {exc}",
@@ -362,6 +397,21 @@ def _read_dotenv(path: Path) -> Mapping[str, str]:
             key=".env",
             source=str(path),
         ) from exc
+    # dotenv_values() would pass over such a line, with a remark that does not name the file.
+    wrong = next((each for each in parse_stream(StringIO(text)) if each.error), None)
+    if wrong:
+        raise _no_dotenv(path, wrong.original.line)
+    return {name: value for name, value in dotenv_values(stream=StringIO(text)).items() if value}
+
+
+def _no_dotenv(path: Path, line: int) -> ConfigError:
+    return ConfigError(
+        f"{path} cannot be understood at line {line}.",
+        hint="It has lines NAME=value; a quote that is opened there is not closed, or a = is "
+        "missing.",
+        key=".env",
+        source=f"{path}:{line}",
+    )
 
 
 def _resolve(

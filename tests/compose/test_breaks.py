@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.compose.project import Project
 from tests.compose.scripted_registry import registry
 from tests.helpers import eventually
-from workbench.errors import ConfigError, ServerStartError
+from workbench.errors import ConfigError, ServerStartError, ServerStateError
 from workbench.records import ServerState
 from workbench.session import Session
 
@@ -196,6 +197,66 @@ def test_a_start_that_takes_too_long_is_ended(make: Make, monkeypatch):
         assert not session.server.container().runs
 
 
+@pytest.fixture
+def waiting(make: Make, monkeypatch) -> Iterator[tuple[Session, subprocess.Popen[str]]]:
+    """A session, and a shell in which ``workbench up`` waits for its container."""
+    project = make()
+    project.override(entrypoint=["/bin/sleep", "600"], command=[], stop_grace_period="1s")
+    with (
+        project.session(monkeypatch) as session,
+        subprocess.Popen(
+            [sys.executable, "-m", "workbench", "up", "--backend", "compose"],
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as shell,
+    ):
+        try:
+            assert " … (" in shell.stderr.readline()  # it has begun to wait
+            yield session, shell
+        finally:
+            shell.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_waiting_and_not_the_container(waiting, number: signal.Signals):
+    """As Ctrl-C does: of a time limit, or a terminal that was closed."""
+    session, shell = waiting
+    shell.send_signal(number)
+    _, said = shell.communicate(timeout=30)
+
+    assert shell.returncode == 128 + number
+    assert said.count("goes on starting") == 1
+    assert session.server.container().state == "running"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("stop", "--time", "1"), "Somebody stopped"), (("rm", "--force"), "Somebody removed")],
+    ids=["stop", "rm"],
+)
+def test_who_waits_hears_that_somebody_ended_it(waiting, words: tuple[str, ...], said: str):
+    """Docker tells it from a death."""
+    session, shell = waiting
+    subprocess.run(["docker", *words, session.server.container().name], check=True)
+    _, error = shell.communicate(timeout=30)
+
+    assert shell.returncode == 1
+    assert said in error
+
+
+def test_a_paused_container_is_not_waited_for(waiting):
+    """It says how it goes on, at once."""
+    session, shell = waiting
+    shell.send_signal(signal.SIGINT)
+    shell.communicate(timeout=30)
+    name = session.server.container().name
+    subprocess.run(["docker", "pause", name], check=True)
+
+    with pytest.raises(ServerStateError, match=f"it is paused; go on: docker unpause {name}"):
+        session.up()
+    assert session.down() is True
+
+
 def test_a_compose_file_that_is_wrong_is_said_in_composes_words(make: Make, monkeypatch):
     """The line is Compose's; what to do next is ours."""
     project = make()
@@ -206,7 +267,7 @@ def test_a_compose_file_that_is_wrong_is_said_in_composes_words(make: Make, monk
     ):
         session.up()
 
-    assert "doctor --compose" in caught.value.hint
+    assert caught.value.hint.endswith(": workbench doctor")
 
 
 def test_a_slow_pull_shows_its_layers(make: Make, monkeypatch):

@@ -184,7 +184,7 @@ def test_what_is_no_compose_file_is_one_sentence_with_its_line(
     "text",
     [
         "services: " + "[" * 3000 + "]" * 3000,
-        "services:\n  a:\n    command: " + "${A:-" * 3000 + "}" * 3000 + "\n",
+        "services:\n  a:\n    command: " + "${A:-" * 2000 + "}" * 2000 + "\n",
         "services:\n  s0: {image: x}\n"
         + "".join(f"  s{n + 1}: {{extends: s{n}}}\n" for n in reversed(range(3000))),
     ],
@@ -196,6 +196,29 @@ def test_what_is_nested_too_deeply_is_said_so(text: str, lint_text: LintText):
         lint_text(text)
 
     assert caught.value.hint
+
+
+LAUGHS = "\n".join(
+    f"    x-{at}: &{chr(97 + at)} [{', '.join(9 * ['*' + chr(96 + at)] if at else 9 * ['ha'])}]"
+    for at in range(12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (f"services:\n  s:\n    image: vllm\n{LAUGHS}\n", "line 9 stands for has over"),
+        (f"services: {{s: {{command: '{'x' * 20_000}'}}}}\n", "line 1 has a text of over"),
+        ("#" * 250_001, "it has more than 250,000 bytes"),
+    ],
+    ids=["aliases", "word", "file"],
+)
+def test_what_would_take_minutes_is_refused_at_once(text: str, why: str, lint_text: LintText):
+    """A thousand bytes of aliases stand for a billion; who reads a stranger's file may meet one."""
+    with pytest.raises(ConfigError, match="too large to be read") as caught:
+        lint_text(text)
+
+    assert why in caught.value.message
 
 
 def test_a_file_that_is_not_there_is_said_so(tmp_path: Path):

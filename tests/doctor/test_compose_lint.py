@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.servers.scripted_docker import docker_command
 from workbench.doctor import Report, lint
 from workbench.errors import ConfigError
 from workbench.records import Verdict
@@ -215,6 +217,22 @@ SECRET = "sesame-0pen-up"
         ),
         ("    restart:", "    env_file: secret.env\n    restart:"),
         ("services:", f"API_KEY: {SECRET}\nservices:"),
+        ("    environment:", f"    environment:\n      DB_PASS: {SECRET}"),
+        ("    environment:", f"    environment:\n      MY_PASSPHRASE: {SECRET}"),
+        ("    environment:", f"    environment:\n      AUTHORIZATION: Bearer {SECRET}"),
+        ("    environment:", f"    environment:\n      GIT_PAT: {SECRET}"),
+        ("    environment:", f"    environment:\n      ANYTHING: ghp_{SECRET}"),
+        ("    environment:", f"    environment:\n      HTTPS_PROXY: http://{SECRET}@host"),
+        ("image: vllm/", f"image: me:{SECRET}@registry.local/vllm/"),
+        (
+            "    restart:",
+            f"    labels: ['curl -H \"Authorization: Bearer {SECRET}\"']\n    restart:",
+        ),
+        (
+            "    command: >-",
+            f"    entrypoint: bash -c \"export VLLM_API_KEY='sk-1 {SECRET}' && vllm serve\"\n"
+            "    command: >-",
+        ),
         ("    command: >-", f"    entrypoint: bash --api-key {SECRET}\n    command: >-"),
     ],
 )
@@ -241,6 +259,8 @@ def test_a_secret_is_nowhere_in_the_report(
         ("VLLM_SHARED_EXPERTS_STREAM_TOKEN_THRESHOLD", "2048"),
         ("HF_TOKEN_PATH", "/run/secrets/hf"),
         ("HF_ENDPOINT", "https://huggingface.co/a/b"),
+        ("PATCHES", "all-of-them"),
+        ("IMAGE", "vllm:v0.33.0@sha256:0123"),
     ],
 )
 def test_what_is_no_secret_is_shown(name: str, value: str, lint_text: LintText):
@@ -256,6 +276,108 @@ def test_of_a_url_all_but_login_and_query_is_shown(lint_text: LintText):
     text = CUDA.replace("    environment:", f"    environment:\n      TO: {url}", 1)
 
     assert "TO=https://***@logs.example/v1/push?***" in lint_text(text).services[0].environment
+
+
+def test_a_health_checks_key_is_hidden(lint_text: LintText):
+    """It goes into a header there."""
+    check = f"[CMD, curl, -H, 'Authorization: Bearer {SECRET}', 'http://localhost:8000/health']"
+    text = "services:\n  s:\n    image: vllm/vllm-openai:v0.33.0\n    healthcheck:\n"
+
+    report = lint_text(f"{text}      test: {check}\n")
+
+    assert SECRET not in str(report)
+    assert "Authorization: Bearer ***" in report.services[0].health
+
+
+@pytest.fixture
+def compose(tmp_path: Path, monkeypatch) -> Callable[[str], dict[str, str]]:
+    """Put a ``docker`` that says this on its error output; an environment that has it."""
+
+    def refusing(said: str) -> dict[str, str]:
+        docker_command(tmp_path, monkeypatch, config=None, **{"--quiet": f"{said} >&2; exit 15"})
+        return {"PATH": os.environ["PATH"]}
+
+    return refusing
+
+
+def test_what_compose_refuses_is_said_in_its_words(compose, lint_text: LintText):
+    """It knows more than is checked here; its warnings are no reason, and no secret is quoted."""
+    said = f"echo 'time=1 level=warning msg=no'; echo 'invalid size: big {SECRET}'"
+    environ = compose(said) | {"MY_TOKEN": SECRET}
+
+    (found,) = lint_text(CUDA, environ).findings
+
+    assert (found.id, found.verdict) == ("compose-refuses", Verdict.FAIL)
+    assert found.seen == "invalid size: big ***"
+
+
+def test_nothing_is_fetched_to_ask_compose(compose, tmp_path: Path, lint_text: LintText):
+    """A repository that a stranger's file includes stays where it is."""
+    report = lint_text(f"include: ['https://h/r.git']\n{CUDA}", compose("echo no"))
+
+    assert [each.id for each in report.findings] == ["other-file-not-read"]
+    assert not (tmp_path / "said").exists()
+
+
+def test_a_strangers_dotenv_is_no_environment_of_a_command(compose, tmp_path, lint_text: LintText):
+    """A library or a plugin that it names would run."""
+    environ = compose(f"env > {tmp_path}/env") | {"LD_PRELOAD": "./theirs.so"}
+
+    lint_text(CUDA, environ)
+
+    assert "theirs" not in (tmp_path / "env").read_text()
+
+
+@pytest.mark.parametrize(
+    ("said", "text", "ids"),
+    [
+        ("echo additional property comand", CUDA.replace("restart:", "comand:"), 1),
+        ("echo \"docker: 'compose' is not a docker command.\"", CUDA, 0),
+    ],
+    ids=["known already", "no plugin"],
+)
+def test_compose_is_quoted_only_where_it_says_something_new(
+    said: str, text: str, ids: int, compose, lint_text: LintText
+):
+    """One fault is one finding; and a docker without Compose says nothing about the file."""
+    failed = [each.id for each in lint_text(text, compose(said)).findings if each.verdict == "fail"]
+
+    assert failed == ["unknown-service-key"] * ids
+
+
+def test_a_number_of_a_variable_is_composes_to_refuse(tmp_path: Path, compose_config):
+    """The real one, on this project's own file."""
+    text = (PROJECT / "docker-compose.yml").read_text()
+    (tmp_path / "docker-compose.yml").write_text(text)
+    (tmp_path / ".env").write_text("WORKBENCH_SHM_SIZE=big\n")
+
+    report = lint(tmp_path / "docker-compose.yml", {"PATH": os.environ["PATH"]})
+
+    assert [each.id for each in report.findings if each.verdict == "fail"] == ["compose-refuses"]
+    assert "big" in report.findings[0].seen
+
+
+def test_a_file_that_only_includes_names_what_to_look_at(tmp_path: Path, lint_text: LintText):
+    """Compose takes it; that there is no service in it is no fault."""
+    for name in ("one.yml", "two.yml", "three.yml"):
+        (tmp_path / name).write_text(CUDA)
+
+    report = lint_text("include:\n  - one.yml\n  - path: [two.yml, three.yml]\n")
+
+    assert (report.ok, report.services) == (True, ())
+    assert [each.fix for each in report.findings] == [
+        f"workbench doctor --compose {name}" for name in ("one.yml", "two.yml", "three.yml")
+    ]
+
+
+def test_a_base_in_a_file_that_is_not_there_is_a_fault(lint_text: LintText):
+    """Compose stops; and that the service is no vLLM cannot be said without its base."""
+    report = lint_text("services:\n  s:\n    extends: {file: base.yml, service: s}\n")
+
+    assert [(each.id, each.verdict) for each in report.findings] == [
+        ("other-file-missing", Verdict.FAIL)
+    ]
+    assert report.findings[0].seen == "line 3: base.yml"
 
 
 def test_a_report_without_a_failure_is_ok(lint_text: LintText):

@@ -32,7 +32,8 @@ FAULTS = {
     "unknown-top-level-key": (CUDA, "services:", 'a version: "3.8"\nservices:'),
     "unknown-service-key": (CUDA, "    restart:", "    comand: [x]\n    restart:"),
     "no-vllm-service": (CUDA, "vllm/vllm-openai:v0.33.0", "nginx:1"),
-    "other-file-not-read": (CUDA, "services:", "include: [other.yml]\nservices:"),
+    "other-file-not-read": (CUDA, "services:", "include: ['https://h/r.git']\nservices:"),
+    "other-file-missing": (CUDA, "services:", "include: [other.yml]\nservices:"),
     "variable-required": (CUDA, "${VLLM_API_KEY:-}", "${VLLM_API_KEY:?set it}"),
     "variable-unset": (CUDA, "${VLLM_API_KEY:-}", "${VLLM_API_KEY}"),
     "env-file-missing": (CUDA, "    restart:", "    env_file: no.env\n    restart:"),
@@ -61,6 +62,7 @@ FAULTS = {
         "entrypoint: [bash, -c]\n    command:\n"
         "     - sed -i s/a/b/ /lib/site-packages/vllm/x.py && vllm serve $$MODEL --enable",
     ),
+    "number-refused": (CUDA, "--model $", "--tensor-parallel-size 0 --model $"),
     "tool-calls-off": (CUDA, "--enable-auto-tool-choice --tool-call-parser hermes", ""),
     # The card under WSL.
     "kfd-on-wsl": (ROCDXG, "- /dev/dxg", "- /dev/dxg\n      - /dev/kfd"),
@@ -184,14 +186,15 @@ def test_a_finding_says_where_and_its_fix_is_yaml(id: str, lint_text: LintText):
 
     assert re.search(r"^line \d+: \S", found.seen)
     for number, quoted in re.findall(r"^line (\d+): (.*)$", found.seen, re.MULTILINE):
-        if "***" not in quoted and "services: " not in quoted and id != "other-file-not-read":
+        if "***" not in quoted and "services: " not in quoted and not id.startswith("other-file-"):
             assert bad_text.splitlines()[int(number) - 1].strip().startswith(quoted)
     yaml.compose(found.fix, Loader=yaml.SafeLoader)
 
 
 def test_every_rule_has_its_fault():
     """Each rule has one id, so that a rule without a fault in the table is missed here."""
-    of_the_file = {"unknown-top-level-key", "no-vllm-service", "other-file-not-read"}
+    other_files = {"other-file-not-read", "other-file-missing"}
+    of_the_file = {"unknown-top-level-key", "no-vllm-service", *other_files}
 
     assert len(FAULTS) == len(RULES) + len(of_the_file)
 
@@ -229,6 +232,44 @@ def test_what_amds_images_make_of_a_command(command: str, id: str | None, lint_t
 def test_rules_for_radeons_leave_other_cards_alone(change: tuple[str, str], lint_text: LintText):
     """What is wrong on ROCm or under WSL may be right with CUDA."""
     assert lint_text(CUDA.replace(*change, 1)).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("option", "is_refused"),
+    [
+        ("--max-model-len abc", True),
+        ("--max-model-len 1.5K", True),
+        ("--max-model-len 0", True),
+        ("--max-model-len auto", False),
+        ("--max-model-len -1", False),
+        ("--max-model-len 8k", False),
+        ("--max-model-len 25.6k", False),
+        ("--gpu-memory-utilization 1.5", True),
+        ("--gpu_memory_utilization=0", True),
+        ("--gpu-memory-utilization .9", False),
+        ("--port 99999999999", True),
+        ("--port 8000 a/model", False),
+        ("-tp 0", True),
+        ("-tp ٢", True),
+        ("--max-num-seqs $$SEQUENCES", False),
+    ],
+)
+def test_numbers_are_what_vllm_takes(option: str, is_refused: bool, lint_text: LintText):
+    """As its own parser reads them; of what a shell puts in later nothing is claimed."""
+    found = lint_text(CUDA.replace("--model $", f"{option} --model $", 1)).findings
+
+    assert ("number-refused" in {each.id for each in found}) is is_refused
+
+
+def test_what_mends_a_number_keeps_the_model_behind_it(lint_text: LintText):
+    """An option takes one word; the next one is vLLM's own argument."""
+    text = CUDA.replace("--model ${MODEL:-Qwen/Qwen3-8B}", "-tp 0 --max-model-len -2 ${MODEL:-a/m}")
+
+    (found,) = (each for each in lint_text(text).findings if each.id == "number-refused")
+
+    assert "a/m" in found.fix
+    assert "--tensor-parallel-size 1" in found.fix
+    assert not re.search(r"-2|-tp|size 0", found.fix)
 
 
 @pytest.mark.parametrize("version", ["v0.22.0", "v0.26.0", "v0.30.0"])

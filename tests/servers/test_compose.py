@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,68 @@ def test_one_that_is_being_removed_has_not_failed(tmp_path: Path):
     status = server_of(tmp_path, Engine(details(tmp_path, Status="removing"))).status()
 
     assert (status.state, status.detail) == (ServerState.STOPPED, "it is being removed")
+
+
+def test_a_paused_one_is_said_to_be_paused(tmp_path: Path):
+    """Its health check fails too, but that is not what is to be mended."""
+    health = {"Status": "unhealthy", "Log": []}
+    engine = Engine(details(tmp_path, Status="paused", Health=health))
+    engine.stats = lambda *_arguments, **_options: None
+
+    status = server_of(tmp_path, engine).status()
+
+    assert status.state is ServerState.STARTING
+    assert status.detail == "it is paused; go on: docker unpause desk-cpu-1"
+
+
+def test_a_paused_one_is_not_waited_for(tmp_path: Path, monkeypatch):
+    """It does nothing until somebody lets it go on."""
+    config = {"name": "desk", "services": {"cpu": {"image": "vllm"}}}
+    docker_command(tmp_path, monkeypatch, config)
+
+    with pytest.raises(ServerStateError, match="go on: docker unpause desk-cpu-1"):
+        server_of(tmp_path, Engine(details(tmp_path, Status="paused"))).start()
+
+
+def test_one_that_was_stopped_on_request_needs_no_explanation(tmp_path: Path):
+    """Nor has it any health left, although Docker keeps the last word of its check."""
+    health = {"Status": "unhealthy", "Log": []}
+    engine = Engine(details(tmp_path, Status="exited", ExitCode=143, Health=health))
+
+    status = server_of(tmp_path, engine).status()
+
+    assert (status.state, status.detail) == (ServerState.STOPPED, None)
+    assert status.container.health is None
+
+
+def test_a_daemon_without_its_command_is_said_so(tmp_path: Path, monkeypatch):
+    """It could not be started from here, so that "stopped" is not all there is to say."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert server_of(tmp_path, Engine()).status().detail == (
+        "There is no docker command on this machine."
+    )
+
+
+def test_a_port_that_is_not_chosen_yet_is_no_address(tmp_path: Path):
+    """Nothing listens on port 0."""
+    server = server_of(tmp_path, Engine())
+    server.port = 0
+
+    assert server.status().base_url == "chosen at start"
+
+
+def test_a_removal_is_waited_for_until_it_is_one(tmp_path: Path):
+    """Its log ends a moment before, and what is said then should not be that it was stopped."""
+    engine = Engine(details(tmp_path, Status="removing"))
+    server = server_of(tmp_path, engine)
+    server._docker.log = lambda _container, follow: BytesIO()
+    looks = iter([engine.there["1"], engine.there["1"], None])
+    engine.inspect_container = lambda _id: next(looks)
+
+    [*server.log(follow=True)]
+
+    assert next(looks, "asked until it was gone") == "asked until it was gone"
 
 
 def test_a_start_by_somebody_is_another_and_one_by_docker_is_not(tmp_path: Path):

@@ -113,6 +113,18 @@ def test_a_context_that_does_not_exist_is_said(tmp_path: Path, monkeypatch, wher
     assert "docker context ls" in caught.value.hint
 
 
+def test_an_engine_elsewhere_is_not_started_here(monkeypatch, tmp_path: Path):
+    """Who names an address may have named the wrong one."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+
+    with pytest.raises(BackendUnavailableError, match="No Docker Engine answers at") as caught:
+        Docker().has_image("vllm")
+
+    assert "DOCKER_HOST names that address" in caught.value.hint
+    assert "systemctl start" not in caught.value.hint
+
+
 def test_docker_host_wins_over_every_context(daemon: Daemon, monkeypatch):
     """As with the ``docker`` command."""
     monkeypatch.setenv("DOCKER_CONTEXT", "gone")

@@ -10,6 +10,7 @@ The compose lint, from the inside out::
     secrets          keys and tokens, kept out of what is shown (pure)
     effective        what would really run (pure)
     compose_rules    one function for each known fault (pure)
+    asked_compose    what Compose itself says
     compose_lint     the door
 """
 

@@ -21,6 +21,11 @@ from .interpolation import interpolate
 
 MERGE = "<<"
 
+LARGEST_BYTES = 250_000
+MOST_NODES = 100_000
+LONGEST_TEXT = 16_384
+"""Far more than anybody writes; a file that is made to be large would take minutes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -106,6 +111,8 @@ def read_compose_file(path: Path, environ: Mapping[str, str]) -> ComposeFile:
         ConfigError: It is not there, is no YAML, or is no compose file.
     """
     try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise _too_large(path, f"it has more than {LARGEST_BYTES:,} bytes")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(
@@ -128,8 +135,11 @@ def read_compose_file(path: Path, environ: Mapping[str, str]) -> ComposeFile:
 def _resolved(path: Path, text: str, environ: Mapping[str, str]) -> ComposeFile:
     reader = _Reader(path, environ)
     root = reader.root(text)
+    included = tuple(_included(root.get("include")))
     services = root.get("services")
-    if not isinstance(services, Fields) or not services.nodes:
+    if services is None and included:
+        services = Fields({}, {}, root.line, root.line)
+    elif not isinstance(services, Fields) or not services.nodes:
         raise _no_compose_file(path, root.line, "it has no services")
     resolved = {name: reader.service(name, services) for name in services.nodes}
     return ComposeFile(
@@ -138,7 +148,7 @@ def _resolved(path: Path, text: str, environ: Mapping[str, str]) -> ComposeFile:
         root=root,
         services=resolved,
         lines_of_services=services.key_lines,
-        unread=(*scalars(root.get("include")), *reader.unread),
+        unread=(*included, *reader.unread),
         environ=environ,
     )
 
@@ -151,6 +161,7 @@ class _Reader:
         self.environ = environ
         self.unread: list[Text] = []
         self._seen: dict[int, Node | None] = {}
+        self._counts: dict[int, int] = {}
 
     def root(self, text: str) -> Fields:
         try:
@@ -178,10 +189,30 @@ class _Reader:
         else:
             made = self._text(found)
         self._seen[id(found)] = made
+        self._count(found)
         return made
+
+    def _count(self, found: yaml.Node) -> None:
+        """Limit what all aliases together come to: ten lines can stand for a billion."""
+        below: list[yaml.Node] = []
+        if isinstance(found, yaml.MappingNode):
+            below = [value for _, value in found.value]
+        elif isinstance(found, yaml.SequenceNode):
+            below = found.value
+        count = self._counts[id(found)] = 1 + sum(self._counts[id(each)] for each in below)
+        if count > MOST_NODES:
+            line = found.start_mark.line + 1
+            raise _too_large(
+                self.path, f"what line {line} stands for has over {MOST_NODES:,} parts"
+            )
 
     def _text(self, found: yaml.Node) -> Text:
         raw = str(found.value)
+        if len(raw) > LONGEST_TEXT:
+            line = found.start_mark.line + 1
+            raise _too_large(
+                self.path, f"line {line} has a text of over {LONGEST_TEXT:,} characters"
+            )
         if found.tag == "tag:yaml.org,2002:null":
             return Text("", raw, *_place(found), is_null=True)
         try:
@@ -245,6 +276,15 @@ class _Reader:
         )
 
 
+def _too_large(path: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f"{path} is too large to be read: {why}.",
+        hint="Name the compose file: workbench doctor --compose docker-compose.yml",
+        key="compose",
+        source=str(path),
+    )
+
+
 def _no_compose_file(path: Path, line: int, why: str) -> ConfigError:
     return ConfigError(
         f"{path} is no compose file: {why} (line {line}).",
@@ -280,6 +320,12 @@ def _over(name: str, under: Node, node: Node) -> Node:
     if isinstance(under, Items) and isinstance(node, Items):
         return Items(under.nodes + node.nodes, node.line, node.last_line)
     return node
+
+
+def _included(node: Node | None) -> Iterator[Text]:
+    """List the files of ``include``: names, or mappings whose ``path`` has one or several."""
+    for item in node.nodes if isinstance(node, Items) else (node,):
+        yield from scalars(item.get("path") if isinstance(item, Fields) else item)
 
 
 def by_name(node: Node | None) -> Fields:

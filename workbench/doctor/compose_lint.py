@@ -1,8 +1,8 @@
 """
 Read any compose file for vLLM, and say what will not work or is unsafe.
 
-No Docker is asked, nothing is started: only the file is read, and what it
-names as ``env_file``.
+Nothing is started: the file is read, and what it names as ``env_file``, and
+Compose is asked whether it takes the file, where there is a Compose.
 """
 
 from __future__ import annotations
@@ -13,16 +13,23 @@ from pathlib import Path
 
 from ..errors import ConfigError
 from ..records import Finding, Verdict
-from .compose_file import ComposeFile, Fields, Node, read_compose_file, walk
+from . import asked_compose
+from .compose_file import ComposeFile, Fields, Node, Text, read_compose_file, walk
 from .compose_rules import RULES
 from .compose_service import Service
-from .effective import Container, Shown, runs_vllm
+from .effective import SHORTEST_SECRET, Container, Shown, runs_vllm
 from .secrets import Secrets, is_secret_name
 
 TOP_LEVEL = frozenset(
     {"configs", "include", "models", "name", "networks", "secrets", "services", "version"}
     | {"volumes"}
 )
+COMPOSE_STOPS = frozenset(
+    {"unknown-top-level-key", "other-file-missing", "unknown-service-key"}
+    | {"variable-required", "env-file-missing"}
+)
+"""Findings that say already why Compose refuses; it is one fault, and said once."""
+
 COMPOSE_FILE = "https://docs.docker.com/reference/compose-file/"
 
 
@@ -53,6 +60,7 @@ def lint(path: Path, environ: Mapping[str, str], *, profile: str | None = None) 
 
     Args:
         environ: What ``${NAME}`` is taken from: the environment, over the ``.env`` beside the file.
+            On its ``PATH`` the ``docker`` command is looked for; without one Compose is not asked.
 
         profile: The one service to report on; the file as a whole is looked at all the same.
 
@@ -61,9 +69,13 @@ def lint(path: Path, environ: Mapping[str, str], *, profile: str | None = None) 
     """
     file = read_compose_file(path, environ)
     containers = _containers(file, profile)
-    findings = [*_of_file(file), *([] if containers else [_no_vllm(file)])]
+    findings = [*_of_file(file)]
+    if not containers and not file.unread:
+        findings.append(_no_vllm(file))
     for rule in RULES:
         findings += [finding for it in containers if (finding := rule(it))]
+    if not COMPOSE_STOPS & {finding.id for finding in findings}:
+        findings += _refusal(file, containers)
     # An anchor brings one fault into several services; it is one fault. The sort is stable.
     unlike = list(dict.fromkeys(findings))
     unlike.sort(key=lambda finding: finding.verdict is not Verdict.FAIL)
@@ -107,8 +119,13 @@ def _of_file(file: ComposeFile) -> Iterator[Finding]:
         if name not in TOP_LEVEL and not name.startswith("x-"):
             yield _unknown_key(file, name, line)
     for text in file.unread:
-        named = Secrets(frozenset()).hide(text.value)
-        yield Finding(
+        yield _other_file(file, text)
+
+
+def _other_file(file: ComposeFile, text: Text) -> Finding:
+    named = Secrets(frozenset()).hide(text.value)
+    if _is_remote(text) or (file.path.parent / text.value).exists():
+        return Finding(
             id="other-file-not-read",
             verdict=Verdict.WARN,
             seen=f"line {text.line}: {named}",
@@ -116,6 +133,45 @@ def _of_file(file: ComposeFile) -> Iterator[Finding]:
             fix=f"workbench doctor --compose {named}",
             source=COMPOSE_FILE + "include/",
         )
+    return Finding(
+        id="other-file-missing",
+        verdict=Verdict.FAIL,
+        seen=f"line {text.line}: {named}",
+        why=f"{named} is not there, and Compose stops.",
+        fix=f"# make it, or correct its name: it is looked for in\n# {file.path.resolve().parent}",
+        source=COMPOSE_FILE + "include/",
+    )
+
+
+def _is_remote(text: Text) -> bool:
+    """Tell a repository, ``https://…`` or ``git@host:…``, from a file."""
+    return ":" in text.value
+
+
+def _refusal(file: ComposeFile, containers: Sequence[Container]) -> Iterator[Finding]:
+    """Ask Compose itself, unless it would fetch something; it knows more rules than these here."""
+    if any(map(_is_remote, file.unread)):
+        return
+    said = asked_compose.refusal(file.path, file.environ)
+    if said:
+        yield Finding(
+            id="compose-refuses",
+            verdict=Verdict.FAIL,
+            seen=_all_secrets(file, containers).hide(said),
+            why="Compose rejects the file, or the .env beside it, and starts nothing.",
+            fix=f"# mend what it names, and ask again:\ndocker compose -f {file.path.name} config",
+            source=COMPOSE_FILE,
+        )
+
+
+def _all_secrets(file: ComposeFile, containers: Sequence[Container]) -> Secrets:
+    """Know the secrets that Compose may quote: those of the file and of its variables."""
+    own = {value for it in containers for value in it.secrets.values}
+    named = {value for name, value in file.environ.items() if is_secret_name(name)}
+    written = {value for text in walk(file.root) for value in Secrets.in_text(text.value)}
+    return Secrets(
+        frozenset(value for value in own | named | written if len(value) >= SHORTEST_SECRET)
+    )
 
 
 def _unknown_key(file: ComposeFile, name: str, line: int) -> Finding:

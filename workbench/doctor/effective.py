@@ -194,7 +194,7 @@ class Container:
         own = () if self.service.command is not None or self.argv else ("(the image's command)",)
         return Shown(
             name=service.name,
-            image=service.image or "(built here)",
+            image=hide(service.image) or "(built here)",
             argv=(*first, *map(hide, self.argv), *own),
             mounts=tuple(map(str, service.mounts)),
             ports=tuple(map(str, service.ports)),
@@ -222,6 +222,15 @@ class Arguments:
         """Return the last value of an option, whichever of its names is used."""
         values = [value for name in names for value in self.values(name)]
         return values[-1] if values else None
+
+    def last(self, *names: str) -> str | None:
+        """Return the value of an option that takes one number: of the last one given."""
+        found = None
+        for at, word in enumerate(self.words):
+            if word.startswith("-") and _name(word) in names:
+                _, equals, value = word.partition("=")
+                found = value if equals else "".join(self.words[at + 1 : at + 2])
+        return found
 
     def values(self, name: str) -> tuple[str, ...]:
         """List the values of an option, ``--a b``, ``--a=b`` and ``--a b c`` alike."""

@@ -20,8 +20,8 @@ from ..failures import diagnose
 from ..records import Death, Diagnosis, Progress, ServerState, ServerStatus
 from ..secretfile import api_key
 from . import container_log, profiles, variables
-from .compose_cli import CommandFailedError, ComposeCli, ServiceConfig
-from .compose_status import Watch
+from .compose_cli import NO_COMMAND, CommandFailedError, ComposeCli, ServiceConfig, docker_command
+from .compose_status import Watch, paused
 from .containers import Container, Docker
 from .filelock import only_one
 from .hub_download import HubDownload, is_hub_name
@@ -32,6 +32,9 @@ from .variables import Wanted
 logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
+
+CHOSEN_AT_START = "chosen at start"
+"""What a status has for the address of a server that is to take any free port."""
 
 LOG_TAIL_LINES = 2000
 """Enough of a dead container's log to hold its cause; what follows the cause are tracebacks."""
@@ -147,12 +150,12 @@ class ComposeServer:
     def _look(self) -> ServerStatus:
         container = self.container()
         if container is None:
-            return self._stopped()
+            return self._stopped(detail=None if docker_command() else NO_COMMAND)
         if container.state in ("running", "paused"):
             return self._watch.running(container, self._url(container))
         death = self._docker.death(container)
         why = self._why(container, death)
-        return self._watch.dead(container, self._url(container), death=death, why=why)
+        return self._watch.dead(container, self._shown_url(container), death=death, why=why)
 
     def obstacle(self) -> str | None:
         """
@@ -200,6 +203,7 @@ class ComposeServer:
             cli = self._cli(container)
             config = cli.config()
             if container and container.runs:
+                self._check_goes_on(container)
                 self._check_same(container, cli, config)
                 return False
             self._check_name_is_free(config.project)
@@ -271,7 +275,10 @@ class ComposeServer:
         deadline_s = time.monotonic() + END_SEEN_S
         while time.monotonic() < deadline_s:
             now = self._docker.inspect(container.id)
-            if now is None or now.state != "running" or now.started_at != container.started_at:
+            if now is None or now.started_at != container.started_at:
+                return
+            # One that is being removed is gone in a moment, and its log with it.
+            if now.state not in ("running", "removing"):
                 return
             time.sleep(END_POLL_S)
 
@@ -305,6 +312,11 @@ class ComposeServer:
     def _url(self, container: Container | None) -> str:
         port = container.host_port if container and container.host_port else self.port
         return f"http://{HOST}:{port}/v1"
+
+    def _shown_url(self, container: Container | None) -> str:
+        """Say where one that does not run will be; before it does, port 0 is no address."""
+        asked = container.host_port if container else None
+        return self._url(container) if asked or self.port else CHOSEN_AT_START
 
     @property
     def _services(self) -> set[str]:
@@ -351,6 +363,16 @@ class ComposeServer:
         if missing and self._docker.is_local():
             # In Docker's own words, so that one table has the answer.
             raise self._not_started([f"bind source path does not exist: {missing[0]}"], config)
+
+    def _check_goes_on(self, container: Container) -> None:
+        """Refuse to wait for one that somebody paused: it does nothing until it goes on."""
+        if container.state == "paused":
+            raise ServerStateError(
+                f"The container {container.name} runs already: {paused(container)}",
+                hint="Or start it anew: workbench restart",
+                server=self.backend,
+                state=ServerState.STARTING,
+            )
 
     def _check_same(self, container: Container, cli: ComposeCli, config: ServiceConfig) -> None:
         """Refuse to pass one server off as another: only what was asked for is compared."""
@@ -414,7 +436,7 @@ class ComposeServer:
         return ServerStatus(
             backend=self.backend,
             state=ServerState.STOPPED,
-            base_url=f"http://{HOST}:{self.port}/v1",
+            base_url=self._shown_url(None),
             detail=detail,
         )
 

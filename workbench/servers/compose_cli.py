@@ -22,6 +22,8 @@ from .containers import VLLM_PORT
 FILE_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
 
+NO_COMMAND = "There is no docker command on this machine."
+
 NO_COMPOSE = ("is not a docker command", "unknown command: docker compose", "unknown flag: --ansi")
 """What a docker command without the plugin says, in its versions."""
 
@@ -45,6 +47,11 @@ class ServiceConfig:
     command: tuple[str, ...]
     port: int | None
     needs: tuple[str, ...]
+
+
+def docker_command() -> str | None:
+    """Find the ``docker`` command; a daemon may run without one."""
+    return shutil.which("docker")
 
 
 class CommandFailedError(Exception):
@@ -96,7 +103,7 @@ class ComposeCli:
         except CommandFailedError as exc:
             raise ConfigError(
                 f"docker compose refuses the compose file in {self.folder}: {_last(exc.lines)}",
-                hint="What is wrong with it: workbench doctor --compose",
+                hint="What is wrong with it: workbench doctor",
                 key="compose file",
                 source=str(self.folder),
             ) from exc
@@ -143,9 +150,9 @@ class ComposeCli:
 
     def _run(self, *words: str, profile: str | None = None) -> str:
         """Run it and return what it printed on stdout."""
-        docker = shutil.which("docker")
+        docker = docker_command()
         if docker is None:
-            raise _missing("There is no docker command on this machine.")
+            raise _missing(NO_COMMAND)
         named = ["--project-name", self.project] if self.project else []
         options = ["--ansi", "never", *named, "--profile", profile or self.profile]
         argv = [docker, "compose", *options, *words]

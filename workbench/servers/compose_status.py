@@ -5,6 +5,7 @@ What can be said about a container that runs vLLM, or did.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from ..errors import BackendUnavailableError
 from ..records import ContainerStatus, Death, Diagnosis, ServerState, ServerStatus
@@ -35,7 +36,9 @@ class Watch:
         earlier = self._before.get(container.id) or self._usage(container)
         root = root_url(base_url)
         key = container.api_key
-        healthy = base.ask(f"{root}/health").status == 200
+        # A paused process takes the question and never answers.
+        asked = container.state != "paused"
+        healthy = asked and base.ask(f"{root}/health").status == 200
         models = base.served_models(base.ask(f"{root}/v1/models", api_key=key)) if healthy else ()
         version = base.version(root, key) if healthy else None
         return ServerStatus(
@@ -70,8 +73,9 @@ class Watch:
             state=ServerState.STOPPED if asked_to else ServerState.FAILED,
             base_url=base_url,
             started_at=container.started_at,
-            detail=f"{how}: {why.cause}" if why and not asked_to else how,
-            container=self._container_status(container, None),
+            detail=_how_it_ended(how, why, leaves=leaves, asked_to=asked_to),
+            # Docker keeps the last word of its health check; nobody is there to be healthy.
+            container=replace(self._container_status(container, None), health=None),
         )
 
     def _container_status(self, container: Container, earlier: Usage | None) -> ContainerStatus:
@@ -103,6 +107,13 @@ class Watch:
             return None
 
 
+def _how_it_ended(how: str, why: Diagnosis | None, *, leaves: bool, asked_to: bool) -> str | None:
+    """Explain an end; one that was asked for needs no explanation."""
+    if asked_to:
+        return how if leaves else None
+    return f"{how}: {why.cause}" if why else how
+
+
 def _cpu_percent(earlier: Usage, latest: Usage) -> float | None:
     elapsed_s, used_s = latest.read_s - earlier.read_s, latest.cpu_s - earlier.cpu_s
     # Less than before: it was started again meanwhile.
@@ -110,17 +121,23 @@ def _cpu_percent(earlier: Usage, latest: Usage) -> float | None:
 
 
 def _state(container: Container, *, serves: bool) -> ServerState:
-    if container.health == "unhealthy":
+    if container.health == "unhealthy" and container.state != "paused":
         return ServerState.FAILED
     return ServerState.READY if serves else ServerState.STARTING
 
 
+def paused(container: Container) -> str:
+    """Say that a container is paused, and how it goes on."""
+    return f"it is paused; go on: docker unpause {container.name}"
+
+
 def _trouble(container: Container) -> str | None:
+    # Nor does it answer Docker's health check: that it is paused says why.
+    if container.state == "paused":
+        return paused(container)
     if container.health == "unhealthy":
         said = (container.health_said or "nothing").splitlines()[-1]
         return f'Docker\'s health check fails; its last word: "{said}"'
-    if container.state == "paused":
-        return f"it is paused; go on: docker unpause {container.name}"
     if container.restarts:
         return f"Docker started it again after it had died ({container.restarts} times)"
     return None

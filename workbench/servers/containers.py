@@ -39,6 +39,18 @@ PROJECT, FOLDER, SERVICE = f"{LABEL}.project", f"{LABEL}.project.working_dir", f
 COMPOSES = [PROJECT, FOLDER, SERVICE, f"{LABEL}.oneoff=False"]
 """What has them all; other programs write some of Compose's labels, too."""
 
+USUAL_ADDRESS = "unix:///var/run/docker.sock"
+
+START_IT = (
+    "Start it (sudo systemctl start docker, under WSL also: sudo service docker start), "
+    "or use the embedded server: workbench up --backend embedded"
+)
+ELSEWHERE = (
+    "DOCKER_HOST names that address, or the context does (docker context ls). For this machine's "
+    "own engine: unset DOCKER_HOST, docker context use default"
+)
+"""Starting the engine here would not help who asks one elsewhere."""
+
 EVENTS = ("start", "kill", "oom", "health_status", "die")
 
 ENDED_ON_REQUEST = (0, 143)
@@ -391,10 +403,10 @@ def _unavailable(exc: Exception) -> BackendUnavailableError:
             server="compose",
             state="stopped",
         )
+    address = _address()["base_url"]
     return BackendUnavailableError(
-        f"No Docker Engine answers at {_address()['base_url'] or 'its usual place'}.",
-        hint="Start it (sudo systemctl start docker, under WSL also: sudo service docker start), "
-        "or use the embedded server: workbench up --backend embedded",
+        f"No Docker Engine answers at {address or 'its usual place'}.",
+        hint=START_IT if address in (None, USUAL_ADDRESS) else ELSEWHERE,
         server="compose",
         state="stopped",
     )

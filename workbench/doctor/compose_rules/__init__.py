@@ -9,12 +9,13 @@ in, what does not last.
 
 from __future__ import annotations
 
-from . import access, memory, startup, syntax, upkeep, wsl
+from . import access, memory, numbers, startup, syntax, upkeep, wsl
 from .base import Rule
 
 RULES: tuple[Rule, ...] = (
     *syntax.RULES,
     *startup.RULES,
+    *numbers.RULES,
     *wsl.RULES,
     *memory.RULES,
     *access.RULES,

@@ -85,12 +85,16 @@ def _pairs(words: Sequence[str]) -> list[str]:
 
 
 def _without(words: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Leave options out, each with the one word behind it; what comes then may be the model."""
     kept: list[str] = []
-    dropping = False
+    has_value = False
     for word in words:
-        if word.startswith("-"):
-            dropping = word.partition("=")[0].replace("_", "-") in names
-        if not dropping:
+        if word.startswith("-") and not word[1:2].isdigit():
+            dropped = word.partition("=")[0].replace("_", "-") in names
+            has_value = dropped and "=" not in word
+        else:
+            dropped, has_value = has_value, False
+        if not dropped:
             kept.append(word)
     return kept
 

@@ -68,7 +68,7 @@ def gpu_memory_utilization_too_high(it: Container) -> Finding | None:
     arguments = it.arguments
     given = arguments.value("--gpu-memory-utilization") if arguments else None
     share = _number(given)
-    if not it.on_wsl or share is None or share <= FREE_UNDER_WSL:
+    if not it.on_wsl or share is None or not FREE_UNDER_WSL < share <= 1:
         return None
     return found(
         it,
