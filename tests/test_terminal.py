@@ -30,6 +30,10 @@ MIB = 2**20
             Progress(label="unpacking", done=7, total=94, unit="packages"),
             "unpacking … (7 of 94 packages)",
         ),
+        (
+            Progress(label="regex", done=11, total=28, unit="checks"),
+            "regex … (11 of 28 checks)",
+        ),
     ],
 )
 def test_a_line_says_how_far_it_is(progress: Progress, line: str, capsys):

@@ -96,6 +96,8 @@ class Cell:
         yield draw
         if latest and latest[0].unit == "s":  # not when all that was to do was a download
             canvas.draw(*_finished_forms(latest[0]), now=True)
+        if latest and latest[0].unit == "checks":
+            canvas.draw(*_line_forms(f"✓ {latest[0].done:.0f} checks"), now=True)
 
     def answer(self, messages: Messages, params: SamplingParams, **ask: Unpack[Ask]) -> Generation:
         """
@@ -201,6 +203,8 @@ def _progress_forms(progress: Progress) -> tuple[str, str]:
     parts.append(f"{progress.label}{share} …")
     if progress.unit == "bytes" and progress.total:
         parts.append(f"{units.size(int(progress.done))} of {units.size(int(progress.total))}")
+    if progress.unit == "checks" and progress.total:
+        parts.append(f"{progress.done:.0f} of {progress.total:.0f} checks")
     if progress.eta_s is not None:
         parts.append(f"about {progress.eta_s:.0f} s left")
     line = " · ".join(parts)
@@ -210,7 +214,10 @@ def _progress_forms(progress: Progress) -> tuple[str, str]:
 def _finished_forms(progress: Progress) -> tuple[str, str]:
     parts = [f"✓ ready after {units.seconds(progress.done)}"]
     parts += [phase_line(phase) for phase in progress.phases if phase.ended_s is not None]
-    line = " · ".join(parts)
+    return _line_forms(" · ".join(parts))
+
+
+def _line_forms(line: str) -> tuple[str, str]:
     return f"<div style='{FAINT_STYLE}'>{escape(line)}</div>", line
 
 

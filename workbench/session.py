@@ -49,8 +49,10 @@ if TYPE_CHECKING:
 
     from .client import Ask, Client, Messages, Stream
     from .conversation import Conversation
+    from .probe import Probe
     from .servers.compose import ComposeServer
     from .servers.variables import Wanted
+    from .smoke import SmokeReport
     from .telemetry import Telemetry
 
 # The client and telemetry are imported where they are first needed: `status`
@@ -215,6 +217,32 @@ class Session:
             ServerUnreachableError: Nothing answers.
         """
         return self.client.models()
+
+    def smoke(self) -> SmokeReport:
+        """Ask what runs in each way that code will: Python, TypeScript, curl; compare."""
+        from .smoke import smoke
+        from .typescript import FOLDER
+
+        return smoke(
+            self.server.base_url,
+            api_key=self.server.api_key,
+            model=_remote_model(self.settings),
+            folder=self.settings.home / FOLDER,
+        )
+
+    def probe(self, *, on_progress: Callable[[Progress], None] = quiet) -> Probe:
+        """
+        Ask the server everything that a program may want of it, and keep the verdicts.
+
+        Raises:
+            ClientError: It is down, refuses the key, or serves no model.
+        """
+        from .probe import keep, probe
+
+        server, model = self.server, _remote_model(self.settings)
+        found = probe(server.base_url, api_key=server.api_key, model=model, on_progress=on_progress)
+        keep(found, self.settings.state_dir / "probes.jsonl")
+        return found
 
     def chat(
         self, messages: Messages, params: SamplingParams = DEFAULT_PARAMS, **ask: Unpack[Ask]

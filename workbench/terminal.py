@@ -118,8 +118,8 @@ class PlainProgress:
 
 def _amount(latest: Progress) -> str:
     """Write how far it is in the unit it is counted in, and how long it may take."""
-    if latest.unit == "packages":
-        return f"{latest.done:.0f} of {latest.total or 0:.0f} packages"
+    if latest.unit in ("packages", "checks"):
+        return f"{latest.done:.0f} of {latest.total or 0:.0f} {latest.unit}"
     parts = [f"{latest.done:.0f} s"]
     if latest.unit == "bytes":
         total = None if latest.total is None else int(latest.total)

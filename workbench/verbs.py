@@ -189,6 +189,24 @@ def models(skin: Skin, /, as_json: bool) -> Shown:
     return _shown(views.models_view(skin.session.models()), as_json)
 
 
+@workbench.command()
+@_json_option
+@click.pass_obj
+def smoke(skin: Skin, /, as_json: bool) -> Shown:
+    """Ask what runs by Python, TypeScript and curl, and compare the answers."""
+    return _shown(views.smoke_view(skin.session.smoke()), as_json)
+
+
+@workbench.command()
+@_json_option
+@click.pass_obj
+def probe(skin: Skin, /, as_json: bool) -> Shown:
+    """Ask the running server what it and its model can do."""
+    with skin.progress() as on_progress:
+        found = skin.session.probe(on_progress=on_progress)
+    return _shown(views.probe_view(found), as_json)
+
+
 def chat_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what ``chat`` and ``%%chat`` have in common."""
     options = (

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from textwrap import fill, indent
+from textwrap import fill, indent, shorten
 from typing import TYPE_CHECKING, Any
 
 from . import units
@@ -18,6 +19,7 @@ from .display import View
 from .errors import ClientError
 from .records import (
     BootPhase,
+    Check,
     ContainerStatus,
     Finding,
     Generation,
@@ -25,6 +27,7 @@ from .records import (
     ServedModel,
     ServerStatus,
     ToolStep,
+    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -32,10 +35,15 @@ if TYPE_CHECKING:
 
     from .doctor import Report, Shown
     from .headless import NotebookRun
+    from .probe import Probe
     from .settings import Settings
+    from .smoke import SmokeReport
 
 MAX_SHOWN_RESULT = 400
 """The model reads all of a tool's result, and a person the beginning."""
+
+MAX_SHOWN_EVIDENCE = 80
+"""A table's line; what did not pass is told in full below it, and --json has all."""
 
 
 def status_view(status: ServerStatus) -> View:
@@ -163,6 +171,77 @@ def models_view(models: Sequence[ServedModel]) -> View:
             for model in models
         ),
         data=[asdict(model) for model in models],
+    )
+
+
+def probe_view(probe: Probe) -> View:
+    """Show what a server and its model can do, by groups; then what is not as it might be."""
+    counts = Counter(check.verdict for check in probe.checks)
+    summary = ", ".join(f"{counts[verdict]} {verdict.upper()}" for verdict in Verdict)
+    version = f"vLLM {probe.vllm_version}" if probe.vllm_version else "no vLLM"
+    asked = [check for check in probe.checks if check.verdict is not Verdict.PASS]
+    return View(
+        title=f"{probe.model} at {probe.base_url} ({version}): {summary}",
+        columns=("group", "check", "verdict", "seen", "time"),
+        numeric=frozenset({"time"}),
+        rows=tuple(map(_check_row, probe.checks, _once(check.group for check in probe.checks))),
+        note="\n".join(map(_checks_text, _alike(asked))) or None,
+        data=asdict(probe) | {"ok": probe.ok},
+        ok=probe.ok,
+    )
+
+
+def _once(names: Iterable[str]) -> Iterator[str]:
+    """Leave a name out where it is the same as above."""
+    above = None
+    for name in names:
+        yield "" if name == above else name
+        above = name
+
+
+def _check_row(check: Check, group: str) -> tuple[str, ...]:
+    seen = shorten(check.seen, MAX_SHOWN_EVIDENCE, placeholder=" …")
+    return (group, check.id, check.verdict.upper(), seen, units.seconds(check.duration_s))
+
+
+def _alike(checks: Iterable[Check]) -> list[list[Check]]:
+    """Put together what means the same: six kinds of tool calls need one setting."""
+    alike: dict[tuple[Verdict, str], list[Check]] = {}
+    for check in checks:
+        alike.setdefault((check.verdict, check.means), []).append(check)
+    return list(alike.values())
+
+
+def _checks_text(checks: Sequence[Check]) -> str:
+    first = checks[0]
+    names = ", ".join(check.id for check in checks)
+    evidence = dict.fromkeys(check.seen for check in checks)
+    return "\n".join(
+        [f"{first.verdict.upper()} {names}", *map(_wrapped, evidence), _wrapped(first.means)]
+    )
+
+
+def smoke_view(report: SmokeReport) -> View:
+    """Show a line for each step, then what to try where one did not pass."""
+    failed = sum(step.verdict is Verdict.FAIL for step in report.steps)
+    result = f"{failed} of {len(report.steps)} failed" if failed else "nothing failed"
+    took = units.seconds(report.duration_s)
+    return View(
+        title=f"{report.model or 'no model'} at {report.base_url}: {result}, {took}",
+        columns=("step", "verdict", "time", "seen"),
+        numeric=frozenset({"time"}),
+        rows=tuple(
+            (step.name, step.verdict.upper(), units.seconds(step.duration_s), step.seen)
+            for step in report.steps
+        ),
+        note="\n".join(
+            f"{step.verdict.upper()} {step.name}: {step.next_step}"
+            for step in report.steps
+            if step.next_step
+        )
+        or None,
+        data=asdict(report),
+        ok=report.ok,
     )
 
 

@@ -28,7 +28,7 @@ from .chat import (
     ToolStep,
     Usage,
 )
-from .checks import Finding, Verdict
+from .checks import Check, Finding, Verdict
 from .server import (
     BootPhase,
     ContainerStatus,
@@ -44,6 +44,7 @@ from .server import (
 __all__ = [
     "BootPhase",
     "ChatMessage",
+    "Check",
     "Choice",
     "ContainerStatus",
     "Content",

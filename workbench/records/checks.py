@@ -40,3 +40,24 @@ class Finding:
     why: str
     fix: str
     source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """
+    What one question to a running server came to.
+
+    Args:
+        id: Stable, in kebab case; what is stored, and compared with an earlier probe.
+
+        seen: The evidence in a line: what was sent, and what came.
+
+        means: What that is for the user, and the next step where there is one.
+    """
+
+    group: str
+    id: str
+    verdict: Verdict
+    seen: str
+    means: str
+    duration_s: float
