@@ -81,6 +81,7 @@ def test_a_wrong_argument_is_said_in_a_line_with_the_way_out(
     assert len(done.stderr.splitlines()) <= 2
 
 
+@pytest.mark.processes
 def test_a_server_that_is_down_is_a_sentence_and_exit_1(project: Path):
     """The chat names the address and how to start a server there."""
     done = workbench("chat", "Hello", home=project, WORKBENCH_PORT="9")
@@ -91,6 +92,7 @@ def test_a_server_that_is_down_is_a_sentence_and_exit_1(project: Path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.processes
 def test_a_chat_that_failed_is_json_too(project: Path):
     """A program reads what went wrong where it would read the answer."""
     done = workbench("chat", "--json", "--base-url", "http://127.0.0.1:9/v1", "Hi", home=project)
@@ -101,6 +103,7 @@ def test_a_chat_that_failed_is_json_too(project: Path):
     assert "127.0.0.1:9" in said["error"]["message"]
 
 
+@pytest.mark.processes
 def test_any_server_can_be_chatted_with(project: Path):
     """By its URL, with a model's name; the JSON is the answer with its times."""
     server = ScriptedServer()

@@ -353,6 +353,7 @@ def test_what_a_model_says_is_escaped_in_a_notebook():
     assert "<script>" not in smoke_view(report).html()
 
 
+@pytest.mark.processes
 def test_the_command_exits_by_what_it_saw(server: ScriptedServer, project: Path):
     """0 and JSON for a server that is well, 1 and the same table when one line fails."""
     base_url = {"WORKBENCH_BASE_URL": server.base_url, "PATH": str(project)}

@@ -222,6 +222,7 @@ with Client(sys.argv[1], model="pocket") as client:
 """
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_batch_that_was_stopped_goes_on(
     server: ScriptedServer, asking: Client, tmp_path: Path, how: signal.Signals

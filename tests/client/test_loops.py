@@ -268,6 +268,7 @@ def test_a_client_outlives_its_name_while_it_streams(server: ScriptedServer) -> 
     assert first + "".join(pieces) == "ab"
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "line", ["client.chat('hi')", "kept = client.stream('hi'); next(iter(kept))"]
 )

@@ -83,6 +83,7 @@ def server() -> Iterator[ScriptedServer]:
     scripted.close()
 
 
+@pytest.mark.processes
 def test_the_json_is_complete_and_a_failure_is_exit_1(
     server: ScriptedServer, project: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_the_json_is_complete_and_a_failure_is_exit_1(
     assert json.loads(kept[0])["verdicts"]["chat"] == "fail"
 
 
+@pytest.mark.processes
 def test_a_server_that_is_down_is_a_sentence(project: Path) -> None:
     """
     As with every other verb: no table, exit 1, the way to start one.

@@ -45,7 +45,7 @@ class Listing(BaseHTTPRequestHandler):
 def endpoint() -> Iterator[str]:
     Listing.asked = []
     with ThreadingHTTPServer(("127.0.0.1", 0), Listing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
 

@@ -19,6 +19,7 @@ from ..errors import (
     ServerUnreachableError,
     StreamInterruptedError,
 )
+from ..urls import is_loopback
 from .base import Retries
 
 T = TypeVar("T")
@@ -63,7 +64,10 @@ def passes(error: ClientError) -> bool:
     if isinstance(error, ServerFailureError):
         # No status: it hung up. 200 with nonsense is nobody's bad moment.
         return error.status_code is None or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return isinstance(error, (ServerUnreachableError, StreamInterruptedError))
+    if isinstance(error, ServerUnreachableError):
+        # This machine's own kernel says at once that nobody listens, and means it.
+        return not is_loopback(error.base_url or "")
+    return isinstance(error, StreamInterruptedError)
 
 
 def wait_before(number: int, policy: Retries, *, asked_s: float | None) -> float:
