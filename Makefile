@@ -44,16 +44,16 @@ $(PACKAGES): $(TYPESCRIPT)/package-lock.json
 	  touch $(PACKAGES); \
 	fi
 
-demo: $(READY) ## Start a real vLLM and run all notebooks headless
+demo: $(READY) $(PACKAGES) ## Start a real vLLM and run all notebooks headless
 	@$(BIN)/workbench run --html
 
-test: $(READY) ## Run all tests: fast ones, those against a real vLLM, the notebooks
+test: $(READY) $(PACKAGES) ## Run all tests: fast ones, those against a real vLLM, the notebooks
 	@$(BIN)/python -m pytest
 
 fast: $(READY) ## Run the tests that take less than 20 seconds
 	@$(BIN)/python -m pytest -m 'not engine and not processes and not docker' tests
 
-lab: $(READY) ## Open JupyterLab on the first notebook
+lab: $(READY) $(PACKAGES) ## Open JupyterLab on the first notebook
 	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
 
 lint: $(READY) ## Check style and types
