@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .client import Client
     from .errors import WorkbenchError
-    from .records import ChatMessage, Generation, SamplingParams
+    from .records import ChatMessage, Generation, Image, OutputFormat, SamplingParams
     from .session import Session
 
 __version__ = "0.1.0"
@@ -26,6 +26,8 @@ __all__ = [
     "ChatMessage",
     "Client",
     "Generation",
+    "Image",
+    "OutputFormat",
     "SamplingParams",
     "Session",
     "WorkbenchError",
@@ -36,6 +38,8 @@ _HOMES = {
     "ChatMessage": "records",
     "Client": "client",
     "Generation": "records",
+    "Image": "records",
+    "OutputFormat": "records",
     "SamplingParams": "records",
     "Session": "session",
     "WorkbenchError": "errors",
@@ -49,7 +53,7 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Register ``%wb`` and ``%%chat``."""
+    """Register ``%wb``, ``%%chat`` and ``%%ts``."""
     from .magics import load_ipython_extension as load
 
     load(shell)
