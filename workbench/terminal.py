@@ -109,7 +109,9 @@ class PlainProgress:
     def __call__(self, latest: Progress) -> None:
         """Write a line if something new has begun, or the last one is old."""
         now_s = time.monotonic()
-        if latest.label != self._label or now_s - self._written_s >= PLAIN_INTERVAL_S:
+        # Checks take a moment each, and their table comes.
+        new = latest.label != self._label and latest.unit != "checks"
+        if new or now_s - self._written_s >= PLAIN_INTERVAL_S:
             begun = latest.label != self._label
             before = "".join(f"{phase_line(phase)}, " for phase in latest.phases[-2:-1])
             click.echo(f"{before if begun else ''}{latest.label} … ({_amount(latest)})", err=True)

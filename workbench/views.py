@@ -338,7 +338,7 @@ def generation_data(generation: Generation) -> dict[str, Any]:
     """Write an answer as data, without the clock readings that mean nothing elsewhere."""
     data = asdict(generation)
     del data["timings"]
-    return data | {"error": None}
+    return data | {"params": generation.params.given(), "error": None}
 
 
 def refusal_data(error: ClientError) -> dict[str, Any]:
