@@ -99,7 +99,7 @@ def test_the_json_is_complete_and_a_failure_is_exit_1(
     assert [each["id"] for each in said["checks"]] == [question.id for question in QUESTIONS]
     assert said["checks"][1].keys() == {"group", "id", "verdict", "seen", "means", "duration_s"}
     assert said["checks"][1]["verdict"] == "fail"
-    assert f"chat … (1 of {len(QUESTIONS)} checks)" in done.stderr
+    assert f"models … (0 of {len(QUESTIONS)} checks)" in done.stderr
     kept = (project / ".workbench" / "probes.jsonl").read_text().splitlines()
     assert json.loads(kept[0])["verdicts"]["chat"] == "fail"
 
