@@ -99,6 +99,10 @@ class Cell:
         if latest and latest[0].unit == "checks":
             canvas.draw(*_line_forms(f"✓ {latest[0].done:.0f} checks"), now=True)
 
+    def forget(self) -> None:
+        """Have no last answer any more."""
+        self.last = None
+
     def answer(self, messages: Messages, params: SamplingParams, **ask: Unpack[Ask]) -> Generation:
         """
         Draw the answer as it comes, and how it came below it.

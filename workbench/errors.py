@@ -229,6 +229,7 @@ class ServerFailureError(ClientError):
 
     status_code: int | None = None
     body: object = None
+    retry_after_s: float | None = None
 
 
 class StreamInterruptedError(ClientError):

@@ -144,6 +144,7 @@ class WorkbenchMagics(Magics):
         line_said = _call(_chat_cell, line, name="%%chat", skin=self.cell)
         if not isinstance(line_said, _ChatLine):
             return  # --help was asked for, and shown
+        self.cell.forget()  # an earlier answer is not this cell's, if this one fails
         try:
             self._say(line_said, cell.strip())
         finally:

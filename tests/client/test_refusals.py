@@ -148,8 +148,8 @@ def test_context_limits_are_read_from_the_words(message: str, limit: ContextLimi
         pytest.param(
             Refusal(status_code=429, body="", retry_after="Wed, 21 Oct 2026 07:28:00 GMT"),
             errors.RateLimitedError,
-            {"retry_after_s": None},
-            id="later-by-date",
+            {"retry_after_s": 0.0},
+            id="by-a-date-that-is-past",
         ),
         pytest.param(
             Refusal(status_code=503, body="<html>", request_id="r1"),

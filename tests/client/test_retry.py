@@ -9,7 +9,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.client.conftest import QUICK
-from tests.scripted import DONE, HELLO, ROLE, STOP, Answer, Do, ScriptedServer, reply, stream, text
+from tests.scripted import (
+    DONE,
+    HELLO,
+    ROLE,
+    STOP,
+    Answer,
+    Do,
+    ScriptedServer,
+    chunk,
+    reply,
+    stream,
+    text,
+)
 from workbench.client import Client, Retries
 from workbench.client.retry import wait_before
 from workbench.errors import (
@@ -113,6 +125,34 @@ def test_a_server_that_wants_more_time_than_the_budget_is_believed(
         patient.chat("hi")
 
     assert caught.value.retry_after_s == 6
+    assert len(server.chat_requests) == 1
+
+
+@pytest.mark.parametrize("after", ["6", "Fri, 31 Dec 2100 23:59:59 GMT"])
+def test_any_refusal_may_say_when_to_come_back(
+    server: ScriptedServer, patient: Client, after: str
+) -> None:
+    """
+    A server that starts answers 503, and says so in seconds or as a date.
+    """
+    server.answer(reply(503, {}, {"retry-after": after}))
+    with pytest.raises(ServerFailureError) as caught:
+        patient.chat("hi")
+
+    assert caught.value.retry_after_s is not None
+    assert caught.value.retry_after_s >= 6
+    assert len(server.chat_requests) == 1
+
+
+def test_what_a_reader_has_seen_is_not_sent_again(server: ScriptedServer, patient: Client) -> None:
+    """
+    Also if it was no token yet: a call's id would come twice.
+    """
+    begun = chunk({"tool_calls": [{"index": 0, "id": "call-1"}]})
+    server.answer(stream(ROLE, begun, Do.CUT), stream(*HELLO))
+    with pytest.raises(StreamInterruptedError):
+        patient.stream("hi").read()
+
     assert len(server.chat_requests) == 1
 
 

@@ -311,3 +311,49 @@ def test_functions_given_to_a_plain_chat_are_never_run(
     answer = client.stream("x", tools=[explode]).read()
 
     assert [each.name for each in answer.tool_calls] == ["explode"]
+
+
+def test_a_coroutine_function_runs_where_a_loop_is_busy(
+    server: ScriptedServer, client: Client
+) -> None:
+    """
+    As every cell of a notebook does.
+    """
+
+    async def get_time() -> str:
+        """Tell the time."""
+        await asyncio.sleep(0)
+        return "noon"
+
+    async def cell() -> str:
+        return client.run_tools("x", [get_time]).steps[0].result
+
+    server.answer(asks(call(0, "get_time", {})), says("It is noon."))
+
+    assert asyncio.run(cell()) == "noon"
+
+
+def test_a_form_is_for_the_answer_and_not_for_the_calls(
+    server: ScriptedServer, client: Client
+) -> None:
+    """
+    A call has no text, and the answer after it has the form.
+    """
+    server.answer(asks(call(0, "get_weather", {"city": "Ulm"})), says("[21]"))
+    run = client.run_tools("x", [get_weather], output=list[int])
+
+    assert run.generation.parsed == [21]
+
+
+def test_tools_that_cannot_be_told_apart_are_a_mistake(client: Client) -> None:
+    """
+    As are a function without its list, a bound below nothing, and a second list.
+    """
+    with pytest.raises(ValueError, match="two tools are named get_weather"):
+        client.run_tools("x", [get_weather, get_weather])
+    with pytest.raises(TypeError, match="a list of functions"):
+        client.run_tools("x", get_weather)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="max_rounds"):
+        client.run_tools("x", [get_weather], max_rounds=-1)
+    with pytest.raises(TypeError, match="run_tools takes functions"):
+        client.run_tools("x", [get_weather], tools=[get_weather])

@@ -204,7 +204,8 @@ class Batch:
             with _named(index):
                 stream = self._client.astream(prompt, self._params, **self._ask)
             answer = await stream.read()
-            value = parsed(answer, self._parse) if self._parse else None
+            asked_tool = bool(answer.tool_calls)
+            value = parsed(answer, self._parse) if self._parse and not asked_tool else None
         except ClientError as exc:
             if not self._any_finished and _hits_all(exc):
                 raise

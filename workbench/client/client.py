@@ -476,6 +476,8 @@ class Client:
         max_rounds: int,
         ask: Ask,
     ) -> ToolLoop:
+        if "tools" in ask:
+            raise TypeError("run_tools takes functions; to only tell of tools there is chat")
         turns = as_messages(messages, system=ask.pop("system", None))
         choice = ask.pop("tool_choice", None)
         ask["tools"] = as_tools(functions)

@@ -85,6 +85,7 @@ class Exchange:
         self._task: asyncio.Task[object] | None = None
         self._abandoned = False
         self._sent = False
+        self._delivered = False
         self.draft = Draft(
             request,
             base_url=route.base_url,
@@ -114,8 +115,8 @@ class Exchange:
         else:
             generation = self.draft.generation(perf_counter())
             self._route.tell(generation)
-            if self._parse is None:
-                return generation
+            if self._parse is None or generation.tool_calls:
+                return generation  # a call comes before the answer that has the form
             return replace(generation, parsed=parsed(generation, self._parse))
         finally:
             self._task = None
@@ -139,7 +140,7 @@ class Exchange:
             await with_retries(
                 self._route.retries,
                 lambda: self._attempt(backend),
-                undelivered=lambda: self.draft.num_chunks == 0,
+                undelivered=lambda: not self._delivered,
             )
         except RequestRejectedError as exc:
             if exc.status_code != HTTPStatus.NOT_FOUND:
@@ -212,8 +213,10 @@ class Exchange:
         before = self.draft.num_chunks
         for event in batch:
             self.draft.add(event)
-            if self._publish and isinstance(event, Delta):
-                self._publish(event)
+            if isinstance(event, Delta):
+                self._delivered = True
+                if self._publish:
+                    self._publish(event)
         return self.draft.num_chunks > before
 
     def _failure(self, exc: BaseException) -> Failure:

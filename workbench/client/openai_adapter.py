@@ -272,8 +272,11 @@ class OpenAIBackend:
         )
 
     def _hiding_key(self, refusal: refusals.Refusal) -> refusals.Refusal:
-        text = json.dumps(refusal.body)
-        return replace(refusal, body=json.loads(self._without_key(text)))
+        text = self._without_key(json.dumps(refusal.body))
+        try:
+            return replace(refusal, body=json.loads(text))
+        except ValueError:  # the key is a number, or a word of the JSON itself
+            return replace(refusal, body=text)
 
     def _without_key(self, text: str) -> str:
         # A server may quote the key it refuses.

@@ -13,6 +13,8 @@ from ..records import Generation, OutputFormat
 
 Parse = Callable[[str], Any]
 
+KINDS = ("json_object", "json_schema", "regex", "choice", "grammar")
+
 HINT_CUT = "The answer was cut off at max_tokens; raise it."
 HINT_NOT_KEPT = "Does this server keep answers to a format? `workbench probe` tells."
 
@@ -29,6 +31,8 @@ def as_output(output: object) -> tuple[OutputFormat, Parse]:
         TypeError: It is none of these.
     """
     if isinstance(output, OutputFormat):
+        if output.kind not in KINDS:
+            raise TypeError(f"an output's kind is one of {', '.join(KINDS)}, not {output.kind!r}")
         return output, json.loads if output.kind.startswith("json") else str
     if isinstance(output, Mapping):
         return OutputFormat(kind="json_schema", value=dict(output)), json.loads

@@ -12,6 +12,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
@@ -89,6 +91,7 @@ def error_for(refusal: Refusal, *, base_url: str) -> ClientError:
             base_url=base_url,
             request_id=request_id,
             status_code=status,
+            retry_after_s=_seconds(refusal.retry_after),
             body=refusal.body,
         )
     kind: type[RequestRejectedError] = RequestRejectedError
@@ -185,11 +188,19 @@ def _status_text(status: int) -> str:
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    # The header may be a date instead; then the server did not say a number.
+    """Read the header, a number or a date (RFC 9110, 10.2.3)."""
+    if not retry_after:
+        return None
     try:
-        return max(0.0, float(retry_after)) if retry_after else None
+        return max(0.0, float(retry_after))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(retry_after)
     except ValueError:
         return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - datetime.now(UTC)).total_seconds())
 
 
 def _count(found: re.Match[str] | None) -> int | None:

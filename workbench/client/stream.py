@@ -162,7 +162,9 @@ class AsyncStream:
         self._task = asyncio.get_running_loop().create_task(self._exchange.run())
         self._ended = False
         self._closed = False
-        self._give_up = weakref.finalize(self, self._exchange.cancel)
+        # A collector can run on any thread, and a task is cancelled on its loop only.
+        loop = asyncio.get_running_loop()
+        self._give_up = weakref.finalize(self, _cancel_on, loop, self._exchange)
         self._give_up.atexit = False
 
     def __repr__(self) -> str:
@@ -264,6 +266,11 @@ def _interrupted(partial: Generation) -> StreamInterruptedError:
         request_id=partial.request_id,
         partial=partial,
     )
+
+
+def _cancel_on(loop: asyncio.AbstractEventLoop, exchange: Exchange) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(exchange.cancel)
 
 
 def _state(done: bool) -> str:

@@ -14,6 +14,7 @@ import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, TypeAlias, cast
 
@@ -33,7 +34,19 @@ _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def as_tools(tools: Sequence[Function | Tool]) -> tuple[Tool, ...]:
-    """Return tools as the API wants them: functions described, dictionaries as they are."""
+    """
+    Return tools as the API wants them: functions described, dictionaries as they are.
+
+    Raises:
+        TypeError: It is one function and not a list, or one that cannot be a tool.
+
+        ValueError: Two functions have one name: a call could mean either.
+    """
+    if callable(tools):
+        raise TypeError(f"tools are a list of functions: [{getattr(tools, '__name__', '…')}]")
+    names = [_name_of(tool) for tool in tools if not isinstance(tool, Mapping)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two tools are named {', '.join(twice)}")
     return tuple(tool if isinstance(tool, Mapping) else tool_schema(tool) for tool in tools)
 
 
@@ -109,6 +122,8 @@ class ToolLoop:
         tool_choice: ToolChoice | None = None,
         max_rounds: int = MAX_ROUNDS,
     ) -> None:
+        if max_rounds < 0:
+            raise ValueError(f"max_rounds is 0 or more, not {max_rounds}")
         self.messages = tuple(messages)
         self.tool_choice = tool_choice
         self.steps: list[ToolStep] = []
@@ -124,7 +139,7 @@ class ToolLoop:
         """
         self.messages = (*self.messages, generation.message)
         self.tool_choice = None if self.tool_choice != "none" else "none"
-        if generation.tool_calls and self._rounds_left == 0:
+        if generation.tool_calls and self._rounds_left <= 0:
             raise ToolLoopError(
                 f"The model still asks for tools after {len(self.steps)} calls.",
                 hint=HINT_LOOP,
@@ -152,7 +167,7 @@ class ToolLoop:
         try:
             result = self._called(call)
             if inspect.isawaitable(result):
-                result = asyncio.run(_awaited(result))
+                result = _finished(result)
             told, error = _told(result), None
         except Exception as exc:  # the model is told, and may do better
             told, error = f"Error: {_said(exc)}", exc
@@ -167,6 +182,8 @@ class ToolLoop:
                 result = await _awaited(self._called(call))
             else:
                 result = await asyncio.to_thread(self._called, call)
+                if inspect.isawaitable(result):  # a wrapper of a coroutine function
+                    result = await result
             told, error = _told(result), None
         except Exception as exc:  # the model is told, and may do better
             told, error = f"Error: {_said(exc)}", exc
@@ -184,6 +201,12 @@ class ToolLoop:
         if not isinstance(arguments, dict):
             raise TypeError(f"arguments are a JSON object, not {call.arguments}")
         return pydantic.validate_call(function)(**arguments)
+
+
+def _finished(result: Awaitable[object]) -> object:
+    """Run a coroutine to its end on a thread: a notebook's own has a loop that is busy."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _awaited(result)).result()
 
 
 async def _awaited(result: Awaitable[object]) -> object:
