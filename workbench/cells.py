@@ -145,17 +145,12 @@ class Cell:
             ToolLoopError: It asks for tools without end.
         """
         loop = ToolLoop(messages, functions)
-        while True:
-            answer = self.answer(
+        return loop.drive(
+            lambda: self.answer(
                 loop.messages, params, tools=functions, tool_choice=loop.tool_choice
-            )
-            calls = loop.calls(answer)
-            if not calls:
-                return loop.done(answer)
-            for call in calls:
-                step = loop.run(call)
-                loop.add(step)
-                Canvas().draw(*_step_forms(step), now=True)
+            ),
+            lambda step: Canvas().draw(*_step_forms(step), now=True),
+        )
 
     def lines(self, lines: Iterable[str]) -> None:
         """Write lines as they come, until the cell is interrupted."""

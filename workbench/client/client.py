@@ -250,15 +250,9 @@ class Client:
             ClientError: As for :meth:`chat`.
         """
         loop = self._tool_loop(messages, functions, max_rounds, ask)
-        while True:
-            answer = self.stream(loop.messages, params, **_of_round(ask, loop)).read()
-            calls = loop.calls(answer)
-            if not calls:
-                return loop.done(answer)
-            for call in calls:
-                step = loop.run(call)
-                loop.add(step)
-                on_step(step)
+        return loop.drive(
+            lambda: self.stream(loop.messages, params, **_of_round(ask, loop)).read(), on_step
+        )
 
     async def arun_tools(
         self,

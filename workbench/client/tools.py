@@ -161,6 +161,17 @@ class ToolLoop:
         """Return the whole, with the last answer."""
         return ToolRun(generation=generation, messages=self.messages, steps=tuple(self.steps))
 
+    def drive(
+        self, ask: Callable[[], Generation], on_step: Callable[[ToolStep], object]
+    ) -> ToolRun:
+        """Go round on this thread until an answer asks for no tool; calls run one by one."""
+        while calls := self.calls(answer := ask()):
+            for call in calls:
+                step = self.run(call)
+                self.add(step)
+                on_step(step)
+        return self.done(answer)
+
     def run(self, call: ToolCall) -> ToolStep:
         """Run one call here and now; a coroutine function on a loop of its own."""
         began_s = perf_counter()
