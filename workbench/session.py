@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import settings as settings_module
 from .boot import History, boot
-from .catalogue import LocalModel, find_model, looks_like_hub_name, parser_of_family
-from .errors import ConfigError
 from .records import (
     Generation,
     Outcome,
@@ -28,18 +26,8 @@ from .records import (
     ToolRun,
 )
 from .servers.base import Server
-from .servers.command import ServeSpec
 from .servers.embedded import EmbeddedServer
-from .servers.engine import Engine
-from .servers.remote import RemoteServer
-from .servers.running import Running
-from .settings import (
-    COMPOSE_MAX_MODEL_LEN,
-    COMPOSE_MODEL,
-    EMBEDDED_MAX_MODEL_LEN,
-    EMBEDDED_MODEL,
-    Settings,
-)
+from .serving import open_server, remote_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,8 +38,6 @@ if TYPE_CHECKING:
     from .client import Ask, Client, Messages, Stream
     from .conversation import Conversation
     from .probe import Probe
-    from .servers.compose import ComposeServer
-    from .servers.variables import Wanted
     from .smoke import SmokeReport
     from .telemetry import Telemetry
 
@@ -59,9 +45,6 @@ if TYPE_CHECKING:
 # and `down` need neither, and have 0.3 s for everything.
 
 DEFAULT_PARAMS = SamplingParams()
-
-COMPOSE_ARGUMENTS = ("image", "port", "max_model_len", "gpu_memory_utilization")
-"""Settings that the compose file has a variable for; the model's is made of more than one."""
 
 
 def quiet(_progress: Progress) -> None:
@@ -101,7 +84,7 @@ class Session:
     def server(self) -> Server:
         """The server of these settings; whether it runs is another question."""
         if self._server is None:
-            self._server = _open_server(self.settings)
+            self._server = open_server(self.settings)
         return self._server
 
     @property
@@ -116,7 +99,7 @@ class Session:
             self._client = Client(
                 base_url,
                 api_key=self.server.api_key,
-                model=_remote_model(self.settings),
+                model=remote_model(self.settings),
                 on_outcome=self._record,
             )
         return self._client
@@ -157,7 +140,7 @@ class Session:
         settings_module.remember_backend(self.settings)
         outcome = boot(
             self.server,
-            model=_remote_model(self.settings),
+            model=remote_model(self.settings),
             history=history,
             on_progress=on_progress,
             timeout_s=self.settings.boot_timeout_s,
@@ -226,7 +209,7 @@ class Session:
         return smoke(
             self.server.base_url,
             api_key=self.server.api_key,
-            model=_remote_model(self.settings),
+            model=remote_model(self.settings),
             folder=self.settings.home / FOLDER,
         )
 
@@ -239,7 +222,7 @@ class Session:
         """
         from .probe import keep, probe
 
-        server, model = self.server, _remote_model(self.settings)
+        server, model = self.server, remote_model(self.settings)
         found = probe(server.base_url, api_key=server.api_key, model=model, on_progress=on_progress)
         keep(found, self.settings.state_dir / "probes.jsonl")
         return found
@@ -369,150 +352,8 @@ class Session:
         return History(path=self.settings.state_dir / "boots.jsonl", key=self.server.kind)
 
 
-def _open_server(settings: Settings) -> Server:
-    if settings.backend == "remote":
-        return _remote_server(settings)
-    if settings.backend == "compose":
-        return _compose_server(settings)
-    return EmbeddedServer(
-        Engine(settings.engine_dir),
-        lambda running: _serve_spec(settings, running),
-        port=settings.port,
-        state_dir=settings.state_dir,
-    )
-
-
-def _remote_server(settings: Settings) -> RemoteServer:
-    if settings.base_url is None:
-        raise ConfigError(
-            "The remote backend needs the server's URL.",
-            hint="Set WORKBENCH_BASE_URL=http://host:8000/v1",
-            key="base_url",
-            source="default",
-        )
-    key = settings.api_key.reveal() if settings.api_key else None
-    return RemoteServer(settings.base_url, api_key=key, model=_remote_model(settings))
-
-
-def _compose_server(settings: Settings) -> ComposeServer:
-    from .servers.compose import ComposeServer
-
-    return ComposeServer(
-        settings.home,
-        profile=settings.profile,
-        want=lambda profile: wanted_of_compose(settings, profile),
-        given=settings.named,
-        port=settings.port,
-        key=settings.vllm_api_key.reveal() if settings.vllm_api_key else None,
-        hub_token=settings.hf_token.reveal() if settings.hf_token else None,
-        state_dir=settings.state_dir,
-    )
-
-
-def wanted_of_compose(settings: Settings, profile: str) -> Wanted:
-    """
-    Say what the compose file must be told besides ``.env``.
-
-    Asked for are the arguments, and what follows from a model that is named:
-    who reads its tool calls. Where none is, the CPU gets the one that is in the
-    repository.
-
-    Raises:
-        ConfigError: The model is a folder that the container does not see.
-    """
-    from .servers.variables import Wanted
-
-    asked = {
-        f"WORKBENCH_{name.upper()}": str(getattr(settings, name))
-        for name in COMPOSE_ARGUMENTS
-        if settings.origins[name] == "argument"
-    }
-    if settings.model:
-        model = _model_in_container(settings.model, settings)
-        return Wanted(asked=asked | _of_model(model, settings), otherwise=_length(model))
-    if profile != "cpu":
-        # The file names the model itself, and does not know its parser.
-        return Wanted(asked=asked, otherwise=_parser(parser_of_family(COMPOSE_MODEL), settings))
-    model = _model_in_container(EMBEDDED_MODEL, settings)
-    return Wanted(asked=asked, otherwise=_length(model) | _of_model(model, settings))
-
-
-def _of_model(model: LocalModel | str, settings: Settings) -> dict[str, str]:
-    if isinstance(model, str):
-        return {"WORKBENCH_MODEL": model, **_parser(parser_of_family(model), settings)}
-    below = model.path.relative_to(settings.models_dir.resolve())
-    return {"WORKBENCH_MODEL": str(below), **_parser(model.tool_call_parser, settings)}
-
-
-def _length(model: LocalModel | str) -> dict[str, str]:
-    """Say how long a context may be where the file's default is longer than the model's own."""
-    longest = None if isinstance(model, str) else model.max_model_len
-    if longest is None or longest >= COMPOSE_MAX_MODEL_LEN:
-        return {}
-    return {"WORKBENCH_MAX_MODEL_LEN": str(longest)}
-
-
-def _parser(name: str | None, settings: Settings) -> dict[str, str]:
-    """Name the tool parser, unless somebody did."""
-    if name is None or "WORKBENCH_TOOL_CALL_PARSER" in settings.named:
-        return {}
-    return {"WORKBENCH_TOOL_CALL_PARSER": name}
-
-
-def _model_in_container(model: str, settings: Settings) -> LocalModel | str:
-    """Find a model that the container will see: a folder below models/, or a name of the hub."""
-    if looks_like_hub_name(model, settings.models_dir):
-        return model
-    local = find_model(model, models_dir=settings.models_dir)
-    if not local.path.is_relative_to(settings.models_dir.resolve()):
-        raise ConfigError(
-            f"The container sees only what is below {settings.models_dir}, "
-            f"and {model!r} is in {local.path}.",
-            hint="Put the model's folder there; a link does not help.",
-            key="model",
-            source=settings.origins["model"],
-        )
-    if " " in str(local.path.relative_to(settings.models_dir.resolve())):
-        raise ConfigError(
-            f"The compose file cannot name {local.path.name!r}: there is a space in it.",
-            hint="Rename the folder.",
-            key="model",
-            source=settings.origins["model"],
-        )
-    return local
-
-
-def _serve_spec(settings: Settings, running: Running | None) -> ServeSpec:
-    """Say what to serve: what was asked for, else what runs, else the defaults."""
-
-    def kept(name: str) -> bool:
-        return settings.origins[name] == "default"
-
-    name, port = settings.model or EMBEDDED_MODEL, settings.port
-    max_model_len = settings.max_model_len or EMBEDDED_MAX_MODEL_LEN
-    if running:
-        name = str(running.model_path) if kept("model") else name
-        port = running.port if kept("port") else port
-        max_model_len = running.max_model_len if kept("max_model_len") else max_model_len
-    model = find_model(name, models_dir=settings.models_dir)
-    return ServeSpec(
-        model_path=model.path,
-        served_model_name=running.served_model_name if running and kept("model") else model.name,
-        port=port,
-        max_model_len=min(max_model_len, model.max_model_len or max_model_len),
-        kv_cache_bytes=round(settings.kv_cache_gib * 2**30),
-        tool_call_parser=model.tool_call_parser,
-    )
-
-
 def _login_name() -> str | None:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         return None
-
-
-def _remote_model(settings: Settings) -> str | None:
-    """Name the model to ask a remote server for; ``None`` lets the client take the one it lists."""
-    named = settings.backend == "remote" and settings.origins["model"] != "default"
-    return settings.model if named else None

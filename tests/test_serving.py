@@ -1,4 +1,4 @@
-"""What a session tells the compose file: what was asked for, and what else would suit."""
+"""What the compose file is told: what was asked for, and what else would suit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from workbench import settings
 from workbench.errors import ConfigError
 from workbench.servers.variables import Wanted
-from workbench.session import wanted_of_compose
+from workbench.serving import wanted_of_compose
 
 
 def wanted(home: Path, profile: str, environ: dict[str, str] | None = None, **arguments) -> Wanted:

@@ -1,0 +1,176 @@
+"""
+Which server the settings mean, and what it is told to serve.
+
+What was asked for comes first, then what runs already, then the model's own
+facts and the defaults.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .catalogue import LocalModel, find_model, looks_like_hub_name, parser_of_family
+from .errors import ConfigError
+from .servers.base import Server
+from .servers.command import ServeSpec
+from .servers.embedded import EmbeddedServer
+from .servers.engine import Engine
+from .servers.remote import RemoteServer
+from .servers.running import Running
+from .settings import (
+    COMPOSE_MAX_MODEL_LEN,
+    COMPOSE_MODEL,
+    EMBEDDED_MAX_MODEL_LEN,
+    EMBEDDED_MODEL,
+    Settings,
+)
+
+if TYPE_CHECKING:
+    from .servers.compose import ComposeServer
+    from .servers.variables import Wanted
+
+COMPOSE_ARGUMENTS = ("image", "port", "max_model_len", "gpu_memory_utilization")
+"""Settings that the compose file has a variable for; the model's is made of more than one."""
+
+
+def open_server(settings: Settings) -> Server:
+    """Make the server of these settings; whether it runs is another question."""
+    if settings.backend == "remote":
+        return _remote_server(settings)
+    if settings.backend == "compose":
+        return _compose_server(settings)
+    return EmbeddedServer(
+        Engine(settings.engine_dir),
+        lambda running: serve_spec(settings, running),
+        port=settings.port,
+        state_dir=settings.state_dir,
+    )
+
+
+def _remote_server(settings: Settings) -> RemoteServer:
+    if settings.base_url is None:
+        raise ConfigError(
+            "The remote backend needs the server's URL.",
+            hint="Set WORKBENCH_BASE_URL=http://host:8000/v1",
+            key="base_url",
+            source="default",
+        )
+    key = settings.api_key.reveal() if settings.api_key else None
+    return RemoteServer(settings.base_url, api_key=key, model=remote_model(settings))
+
+
+def _compose_server(settings: Settings) -> ComposeServer:
+    from .servers.compose import ComposeServer
+
+    return ComposeServer(
+        settings.home,
+        profile=settings.profile,
+        want=lambda profile: wanted_of_compose(settings, profile),
+        given=settings.named,
+        port=settings.port,
+        key=settings.vllm_api_key.reveal() if settings.vllm_api_key else None,
+        hub_token=settings.hf_token.reveal() if settings.hf_token else None,
+        state_dir=settings.state_dir,
+    )
+
+
+def wanted_of_compose(settings: Settings, profile: str) -> Wanted:
+    """
+    Say what the compose file must be told besides ``.env``.
+
+    Asked for are the arguments, and what follows from a model that is named:
+    who reads its tool calls. Where none is, the CPU gets the one that is in the
+    repository.
+
+    Raises:
+        ConfigError: The model is a folder that the container does not see.
+    """
+    from .servers.variables import Wanted
+
+    asked = {
+        f"WORKBENCH_{name.upper()}": str(getattr(settings, name))
+        for name in COMPOSE_ARGUMENTS
+        if settings.origins[name] == "argument"
+    }
+    if settings.model:
+        model = _model_in_container(settings.model, settings)
+        return Wanted(asked=asked | _of_model(model, settings), otherwise=_length(model))
+    if profile != "cpu":
+        # The file names the model itself, and does not know its parser.
+        return Wanted(asked=asked, otherwise=_parser(parser_of_family(COMPOSE_MODEL), settings))
+    model = _model_in_container(EMBEDDED_MODEL, settings)
+    return Wanted(asked=asked, otherwise=_length(model) | _of_model(model, settings))
+
+
+def _of_model(model: LocalModel | str, settings: Settings) -> dict[str, str]:
+    if isinstance(model, str):
+        return {"WORKBENCH_MODEL": model, **_parser(parser_of_family(model), settings)}
+    below = model.path.relative_to(settings.models_dir.resolve())
+    return {"WORKBENCH_MODEL": str(below), **_parser(model.tool_call_parser, settings)}
+
+
+def _length(model: LocalModel | str) -> dict[str, str]:
+    """Say how long a context may be where the file's default is longer than the model's own."""
+    longest = None if isinstance(model, str) else model.max_model_len
+    if longest is None or longest >= COMPOSE_MAX_MODEL_LEN:
+        return {}
+    return {"WORKBENCH_MAX_MODEL_LEN": str(longest)}
+
+
+def _parser(name: str | None, settings: Settings) -> dict[str, str]:
+    """Name the tool parser, unless somebody did."""
+    if name is None or "WORKBENCH_TOOL_CALL_PARSER" in settings.named:
+        return {}
+    return {"WORKBENCH_TOOL_CALL_PARSER": name}
+
+
+def _model_in_container(model: str, settings: Settings) -> LocalModel | str:
+    """Find a model that the container will see: a folder below models/, or a name of the hub."""
+    if looks_like_hub_name(model, settings.models_dir):
+        return model
+    local = find_model(model, models_dir=settings.models_dir)
+    if not local.path.is_relative_to(settings.models_dir.resolve()):
+        raise ConfigError(
+            f"The container sees only what is below {settings.models_dir}, "
+            f"and {model!r} is in {local.path}.",
+            hint="Put the model's folder there; a link does not help.",
+            key="model",
+            source=settings.origins["model"],
+        )
+    if " " in str(local.path.relative_to(settings.models_dir.resolve())):
+        raise ConfigError(
+            f"The compose file cannot name {local.path.name!r}: there is a space in it.",
+            hint="Rename the folder.",
+            key="model",
+            source=settings.origins["model"],
+        )
+    return local
+
+
+def serve_spec(settings: Settings, running: Running | None) -> ServeSpec:
+    """Say what the embedded server serves: what was asked, else what runs, else the defaults."""
+
+    def kept(name: str) -> bool:
+        return settings.origins[name] == "default"
+
+    name, port = settings.model or EMBEDDED_MODEL, settings.port
+    max_model_len = settings.max_model_len or EMBEDDED_MAX_MODEL_LEN
+    if running:
+        name = str(running.model_path) if kept("model") else name
+        port = running.port if kept("port") else port
+        max_model_len = running.max_model_len if kept("max_model_len") else max_model_len
+    model = find_model(name, models_dir=settings.models_dir)
+    return ServeSpec(
+        model_path=model.path,
+        served_model_name=running.served_model_name if running and kept("model") else model.name,
+        port=port,
+        max_model_len=min(max_model_len, model.max_model_len or max_model_len),
+        kv_cache_bytes=round(settings.kv_cache_gib * 2**30),
+        tool_call_parser=model.tool_call_parser,
+    )
+
+
+def remote_model(settings: Settings) -> str | None:
+    """Name the model to ask a remote server for; ``None`` lets the client take the one it lists."""
+    named = settings.backend == "remote" and settings.origins["model"] != "default"
+    return settings.model if named else None
