@@ -13,6 +13,7 @@ enough for a boot. ``SCRIPT`` in the environment says how it misbehaves::
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -49,7 +50,7 @@ class Answers(BaseHTTPRequestHandler):
         elif self.headers.get("Authorization") != f"Bearer {os.environ['VLLM_API_KEY']}":
             self._send({"error": {"message": "Unauthorized"}}, status=401)
         else:
-            self._send({"data": [{"id": argument("--served-model-name"), "max_model_len": 2048}]})
+            self._send({"data": [{"id": name, "max_model_len": 2048} for name in names()]})
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
@@ -73,6 +74,11 @@ class Answers(BaseHTTPRequestHandler):
 
 def argument(name: str) -> str:
     return sys.argv[sys.argv.index(name) + 1]
+
+
+def names() -> list[str]:
+    behind = sys.argv[sys.argv.index("--served-model-name") + 1 :]
+    return list(itertools.takewhile(lambda word: not word.startswith("--"), behind))
 
 
 def child() -> None:

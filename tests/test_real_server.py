@@ -67,7 +67,7 @@ def test_ready_means_listed_and_decoding(served: Session):
     status = served.status()
 
     assert status.state is ServerState.READY
-    assert [model.name for model in status.models] == ["pocket"]
+    assert [model.name for model in status.models] == ["pocket", "default"]
     assert status.models[0].max_model_len == 2048
     assert status.version == "0.32.0"
     assert len(status.pids) >= 2
@@ -129,7 +129,7 @@ def test_an_unknown_model_is_named_with_those_that_are_served(served: Session):
     with pytest.raises(ModelNotServedError) as caught:
         served.client.chat("Hello", model="gpt-unknown")
 
-    assert (caught.value.requested, caught.value.served) == ("gpt-unknown", ("pocket",))
+    assert (caught.value.requested, caught.value.served) == ("gpt-unknown", ("pocket", "default"))
 
 
 def test_a_prompt_beyond_the_context_says_both_lengths(served: Session):

@@ -321,5 +321,5 @@ def test_a_cell_talks_to_the_sessions_server(of_server):
         console.log(model, data.map((each) => each.id));
         """
 
-    assert list(of_server.run_source(source)) == ["pocket [ 'pocket' ]"]
+    assert list(of_server.run_source(source)) == ["pocket [ 'pocket', 'default' ]"]
     assert os.environ.get("OPENAI_API_KEY") is None

@@ -7,9 +7,18 @@ facts and the defaults.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
-from .catalogue import LocalModel, find_model, looks_like_hub_name, parser_of_family
+from .catalogue import (
+    Entry,
+    LocalModel,
+    entries,
+    find_entry,
+    find_model,
+    looks_like_hub_name,
+    parser_of_family,
+)
 from .errors import ConfigError
 from .servers.base import Server
 from .servers.command import ServeSpec
@@ -18,6 +27,7 @@ from .servers.engine import Engine
 from .servers.remote import RemoteServer
 from .servers.running import Running
 from .settings import (
+    ALIAS,
     COMPOSE_MAX_MODEL_LEN,
     COMPOSE_MODEL,
     EMBEDDED_MAX_MODEL_LEN,
@@ -79,8 +89,8 @@ def wanted_of_compose(settings: Settings, profile: str) -> Wanted:
     Say what the compose file must be told besides ``.env``.
 
     Asked for are the arguments, and what follows from a model that is named:
-    who reads its tool calls. Where none is, the CPU gets the one that is in the
-    repository.
+    its catalogue entry, who reads its tool calls. Where none is, the CPU gets
+    the one that is in the repository.
 
     Raises:
         ConfigError: The model is a folder that the container does not see.
@@ -93,12 +103,14 @@ def wanted_of_compose(settings: Settings, profile: str) -> Wanted:
         if settings.origins[name] == "argument"
     }
     if settings.model:
-        model = _model_in_container(settings.model, settings)
-        return Wanted(asked=asked | _of_model(model, settings), otherwise=_length(model))
+        entry = find_entry(settings.model, models_dir=settings.models_dir)
+        model = _model_in_container(settings.model, entry, settings)
+        of_model = _of_model(model, settings) | _of_entry(entry, model, settings)
+        return Wanted(asked=of_model | asked, otherwise=_length(model))
     if profile != "cpu":
         # The file names the model itself, and does not know its parser.
         return Wanted(asked=asked, otherwise=_parser(parser_of_family(COMPOSE_MODEL), settings))
-    model = _model_in_container(EMBEDDED_MODEL, settings)
+    model = _model_in_container(EMBEDDED_MODEL, None, settings)
     return Wanted(asked=asked, otherwise=_length(model) | _of_model(model, settings))
 
 
@@ -107,6 +119,35 @@ def _of_model(model: LocalModel | str, settings: Settings) -> dict[str, str]:
         return {"WORKBENCH_MODEL": model, **_parser(parser_of_family(model), settings)}
     below = model.path.relative_to(settings.models_dir.resolve())
     return {"WORKBENCH_MODEL": str(below), **_parser(model.tool_call_parser, settings)}
+
+
+def _of_entry(entry: Entry | None, model: LocalModel | str, settings: Settings) -> dict[str, str]:
+    """Write an entry as the compose file's variables; what ``.env`` sets stays as it is."""
+    if entry is None:
+        return {}
+    by_name = {
+        "REVISION": entry.revision if isinstance(model, str) else None,
+        "SERVED_MODEL_NAME": _with_alias(_name_of(model), entry) if entry.alias else None,
+        "MAX_MODEL_LEN": entry.max_model_len,
+        "GPU_MEMORY_UTILIZATION": entry.gpu_memory_utilization,
+        "DTYPE": entry.dtype,
+        "KV_CACHE_DTYPE": entry.kv_cache_dtype,
+        "QUANTIZATION": entry.quantization,
+        "TOOL_CALL_PARSER": entry.tool_call_parser,
+        "EXTRA_ARGS": shlex.join(entry.further_flags()) or None,
+    }
+    said = {f"WORKBENCH_{name}": str(value) for name, value in by_name.items() if value is not None}
+    return {name: value for name, value in said.items() if name not in settings.named}
+
+
+def _with_alias(name: str, entry: Entry | None) -> str:
+    """List what requests may call a model: its own name, the entry's, and the one that stays."""
+    names = (name, entry.alias if entry else None, ALIAS)
+    return " ".join(dict.fromkeys(filter(None, names)))
+
+
+def _name_of(model: LocalModel | str) -> str:
+    return model if isinstance(model, str) else model.name
 
 
 def _length(model: LocalModel | str) -> dict[str, str]:
@@ -124,11 +165,12 @@ def _parser(name: str | None, settings: Settings) -> dict[str, str]:
     return {"WORKBENCH_TOOL_CALL_PARSER": name}
 
 
-def _model_in_container(model: str, settings: Settings) -> LocalModel | str:
+def _model_in_container(model: str, entry: Entry | None, settings: Settings) -> LocalModel | str:
     """Find a model that the container will see: a folder below models/, or a name of the hub."""
-    if looks_like_hub_name(model, settings.models_dir):
-        return model
-    local = find_model(model, models_dir=settings.models_dir)
+    name = _folder_or_hub_name(model, entry, settings)
+    if looks_like_hub_name(name, settings.models_dir):
+        return name
+    local = _found(name, settings)
     if not local.path.is_relative_to(settings.models_dir.resolve()):
         raise ConfigError(
             f"The container sees only what is below {settings.models_dir}, "
@@ -147,27 +189,59 @@ def _model_in_container(model: str, settings: Settings) -> LocalModel | str:
     return local
 
 
+def _folder_or_hub_name(model: str, entry: Entry | None, settings: Settings) -> str:
+    """Say where a model is: an entry's folder if it was fetched, else what the entry names."""
+    fetched = (settings.models_dir / model / "config.json").is_file()
+    return model if entry is None or fetched else entry.model
+
+
 def serve_spec(settings: Settings, running: Running | None) -> ServeSpec:
-    """Say what the embedded server serves: what was asked, else what runs, else the defaults."""
+    """
+    Say what the embedded server serves: what was asked, else what runs, else the defaults.
+
+    Raises:
+        ConfigError: The model is not on this disk.
+    """
 
     def kept(name: str) -> bool:
         return settings.origins[name] == "default"
 
     name, port = settings.model or EMBEDDED_MODEL, settings.port
-    max_model_len = settings.max_model_len or EMBEDDED_MAX_MODEL_LEN
-    if running:
-        name = str(running.model_path) if kept("model") else name
-        port = running.port if kept("port") else port
-        max_model_len = running.max_model_len if kept("max_model_len") else max_model_len
-    model = find_model(name, models_dir=settings.models_dir)
+    goes_on = running if running and kept("model") else None
+    entry = None if goes_on else find_entry(name, models_dir=settings.models_dir)
+    model = _local_model(str(goes_on.model_path) if goes_on else name, entry, settings)
+    asked_len = None if kept("max_model_len") else settings.max_model_len
+    usual_len = running.max_model_len if running else EMBEDDED_MAX_MODEL_LEN
+    max_model_len = asked_len or (entry and entry.max_model_len) or usual_len
+    names = settings.served_model_name or _with_alias(model.name, entry)
     return ServeSpec(
         model_path=model.path,
-        served_model_name=running.served_model_name if running and kept("model") else model.name,
-        port=port,
+        served_model_names=goes_on.served_model_names if goes_on else tuple(names.split()),
+        port=running.port if running and kept("port") else port,
         max_model_len=min(max_model_len, model.max_model_len or max_model_len),
         kv_cache_bytes=round(settings.kv_cache_gib * 2**30),
-        tool_call_parser=model.tool_call_parser,
+        tool_call_parser=(entry and entry.tool_call_parser) or model.tool_call_parser,
+        further_flags=goes_on.further_flags if goes_on else tuple(entry.flags() if entry else ()),
     )
+
+
+def _local_model(name: str, entry: Entry | None, settings: Settings) -> LocalModel:
+    """Find the folder of a model; one of the catalogue may have to be fetched first."""
+    where = _folder_or_hub_name(name, entry, settings)
+    if entry and looks_like_hub_name(where, settings.models_dir):
+        raise ConfigError(
+            f"{name} ({entry.model}) is not on this disk yet.",
+            hint=f"Fetch it: workbench models fetch {name}",
+            key="model",
+            source=settings.origins["model"],
+        )
+    return _found(where, settings)
+
+
+def _found(name: str, settings: Settings) -> LocalModel:
+    """Find a folder; a name that is none may be meant for one of the catalogue."""
+    folder = settings.models_dir
+    return find_model(name, models_dir=folder, others=entries(folder))
 
 
 def remote_model(settings: Settings) -> str | None:

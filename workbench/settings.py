@@ -9,6 +9,7 @@ reading, but it costs a third of a second to import, more than the whole of
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -31,6 +32,12 @@ COMPOSE_MAX_MODEL_LEN = 8192
 
 CHOSEN = "backend"
 """The file of the state folder that says which server was started last."""
+
+ALIAS = "default"
+"""What every model that we serve is called too, so that a switch changes no application."""
+
+USED = "used.json"
+"""The file of the state folder that says, for each backend, which model `use` chose last."""
 
 EMBEDDED_MODEL = "pocket"
 EMBEDDED_MAX_MODEL_LEN = 2048
@@ -196,6 +203,11 @@ class Settings:
         "WORKBENCH_MODEL",
         help="a folder below models/, or a path; compose: a hub name too; remote: its served name",
     )
+    served_model_name: str | None = _setting(
+        None,
+        "WORKBENCH_SERVED_MODEL_NAME",
+        help=f"names that requests use, spaces between; default: the model's own and {ALIAS!r}",
+    )
     port: int = _setting(
         8000, "WORKBENCH_PORT", help="port on 127.0.0.1; 0 takes a free one", parse=_port
     )
@@ -314,6 +326,7 @@ def load(
         values[name] = home / values[name]
     if origins["backend"] == "default" and (chosen := _remembered(values["state_dir"])):
         values["backend"], origins["backend"] = chosen, f"{CHOSEN}: workbench up"
+    _use_what_was_chosen(values, origins)
     _fill_defaults_of(values["backend"], values, origins)
     named = frozenset(name for name, text in {**dotenv, **environ}.items() if text)
     return Settings(home=home, origins=MappingProxyType(origins), named=named, **values)
@@ -351,6 +364,35 @@ def remember_backend(settings: Settings) -> None:
 def forget_backend(settings: Settings) -> None:
     """Take back :func:`remember_backend`: the server was stopped."""
     (settings.state_dir / CHOSEN).unlink(missing_ok=True)
+
+
+def remember_model(settings: Settings, name: str) -> None:
+    """
+    Have later commands in this folder mean the model that ``use`` switched to.
+
+    It is the last thing that was said, so it counts more than ``.env``; an argument
+    and the environment of one command count more still.
+    """
+    path = settings.state_dir / USED
+    chosen = {**_chosen_models(settings.state_dir), settings.backend: name}
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(json.dumps(chosen) + "\n")
+    fresh.replace(path)
+
+
+def _use_what_was_chosen(values: dict[str, Any], origins: dict[str, str]) -> None:
+    of_a_file = origins["model"] == "default" or origins["model"].startswith(".env")
+    chosen = _chosen_models(values["state_dir"]).get(values["backend"])
+    if chosen and of_a_file and values["backend"] != "remote":
+        values["model"], origins["model"] = chosen, "workbench use"
+
+
+def _chosen_models(state_dir: Path) -> dict[str, str]:
+    try:
+        chosen = json.loads((state_dir / USED).read_text())
+    except (OSError, ValueError):
+        return {}
+    return chosen if isinstance(chosen, dict) else {}
 
 
 def _remembered(state_dir: Path) -> Backend | None:

@@ -51,7 +51,7 @@ def status_view(status: ServerStatus) -> View:
     rows = [
         ("server", f"{status.backend}, {status.state}"),
         ("base URL", status.base_url),
-        ("models", ", ".join(map(_model, status.models)) or units.UNKNOWN),
+        ("models", ", ".join(_models(status.models)) or units.UNKNOWN),
         ("vLLM", status.version or units.UNKNOWN),
     ]
     if status.pids:
@@ -356,10 +356,19 @@ def phase_line(phase: BootPhase) -> str:
     return f"{phase.name} {units.seconds(phase.ended_s - phase.began_s)}"
 
 
-def _model(model: ServedModel) -> str:
+def _models(models: Sequence[ServedModel]) -> list[str]:
+    """Write each model once: its name, its other names, and how long its context may be."""
+    by_origin: dict[object, list[ServedModel]] = {}
+    for model in models:
+        by_origin.setdefault(model.root or model.name, []).append(model)
+    return [_model(*alike) for alike in by_origin.values()]
+
+
+def _model(model: ServedModel, *also: ServedModel) -> str:
+    names = " = ".join(each.name for each in (model, *also))
     if model.max_model_len is None:
-        return model.name
-    return f"{model.name} (max model len {units.count(model.max_model_len)})"
+        return names
+    return f"{names} (max model len {units.count(model.max_model_len)})"
 
 
 def _near(path: Path) -> str:

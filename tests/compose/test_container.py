@@ -26,7 +26,7 @@ def test_it_becomes_ready_and_says_what_it_is(contained: Session, desk: Project)
     status = contained.status()
 
     assert status.state is ServerState.READY
-    assert [model.name for model in status.models] == ["pocket"]
+    assert [model.name for model in status.models] == ["pocket", "default"]
     assert status.version.startswith("0.32")
     container = status.container
     assert container.profile == "cpu"

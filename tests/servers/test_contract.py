@@ -40,7 +40,7 @@ def test_a_ready_one_says_what_it_serves(session: Session):
 
     assert (status.state, status.healthy) == (ServerState.READY, True)
     assert status.backend == session.server.backend == session.settings.backend
-    assert [model.name for model in status.models] == ["pocket"]
+    assert [model.name for model in status.models] == ["pocket", "default"]
     assert status.models[0].max_model_len == 2048
     assert status.version.startswith("0.32")
     assert status.base_url == session.server.base_url
@@ -100,7 +100,7 @@ def test_a_model_that_it_does_not_serve_is_named(session: Session):
     with pytest.raises(ModelNotServedError) as caught:
         session.client.chat("Hello", model="gpt-unknown")
 
-    assert caught.value.served == ("pocket",)
+    assert caught.value.served == ("pocket", "default")
 
 
 def test_boots_are_compared_with_boots_of_the_same(session: Session):

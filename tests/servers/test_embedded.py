@@ -37,7 +37,7 @@ def test_up_makes_it_ready_and_down_leaves_no_process(session: Session):
     status = session.up()
     assert status.state is ServerState.READY
     assert len(status.pids) == 3
-    assert [model.name for model in status.models] == ["pocket"]
+    assert [model.name for model in status.models] == ["pocket", "default"]
 
     assert session.down() is True
 
@@ -225,7 +225,7 @@ def test_restart_keeps_what_runs_unless_told_otherwise(
 
     assert plain.pids != first.pids
     assert plain.base_url == first.base_url == changed.base_url
-    assert [model.name for model in changed.models] == ["pocket-mini"]
+    assert [model.name for model in changed.models] == ["pocket-mini", "default"]
     running = session.server.running()
     assert running
     assert running.max_model_len == 256

@@ -63,17 +63,17 @@ def test_the_model_is_found_in_other_peoples_commands(argv, model):
     assert variables.model(argv) == model
 
 
-def test_with_another_model_goes_what_was_the_old_ones():
-    """Its revision, its quantization, its parser, and a name that nobody chose."""
+@pytest.mark.parametrize("names", [["Qwen/Qwen3-8B"], ["Qwen/Qwen3-8B", "default"]])
+def test_with_another_model_goes_what_was_the_old_ones(names: list[str]):
+    """Its revision, length, types and parsers, and a name that nobody chose."""
     flags = ("--revision", "v1", "--quantization", "awq")
-    argv = [*OURS, *flags, "--enforce-eager"]
-    argv[argv.index("local")] = "Qwen/Qwen3-8B"
+    argv = [*OURS, *flags, "--reasoning-parser", "qwen3", "--enforce-eager"]
+    at = argv.index("local")
+    argv[at : at + 1] = names
 
     assert variables.kept(argv, {"WORKBENCH_MODEL": "pocket"}) == {
         "WORKBENCH_MODEL": "Qwen/Qwen3-8B",
-        "WORKBENCH_MAX_MODEL_LEN": "8192",
         "WORKBENCH_GPU_MEMORY_UTILIZATION": "0.85",
-        "WORKBENCH_KV_CACHE_DTYPE": "auto",
         "WORKBENCH_EXTRA_ARGS": "--enforce-eager",
     }
     for asked in ({}, {"WORKBENCH_MODEL": "Qwen/Qwen3-8B"}):

@@ -60,6 +60,8 @@ class ServeSpec:
     Args:
         model_path: A folder with ``config.json`` and weights.
 
+        served_model_names: What requests may call it; the first is its name.
+
         port: On 127.0.0.1; 0 for any free one.
 
         max_model_len: Context length in tokens, prompt and answer together.
@@ -68,14 +70,22 @@ class ServeSpec:
 
         tool_call_parser: vLLM's name for how this model writes tool calls;
             ``None`` when it writes none.
+
+        further_flags: Any others, as words of the command line.
     """
 
     model_path: Path
-    served_model_name: str
+    served_model_names: tuple[str, ...]
     port: int
     max_model_len: int
     kv_cache_bytes: int
     tool_call_parser: str | None = None
+    further_flags: tuple[str, ...] = ()
+
+    @property
+    def served_model_name(self) -> str:
+        """The first of the names."""
+        return self.served_model_names[0]
 
     def flags(self, port: int) -> list[str]:
         """Write it as flags of vLLM's API server, which listens on *port*."""
@@ -83,14 +93,14 @@ class ServeSpec:
             *("--host", HOST),
             *("--port", str(port)),
             *("--model", str(self.model_path)),
-            *("--served-model-name", self.served_model_name),
+            *("--served-model-name", *self.served_model_names),
             *("--max-model-len", str(self.max_model_len)),
             *("--kv-cache-memory-bytes", str(self.kv_cache_bytes)),
             *FAST_START_FLAGS,
         ]
         if self.tool_call_parser:
             flags += ["--enable-auto-tool-choice", "--tool-call-parser", self.tool_call_parser]
-        return flags
+        return [*flags, *self.further_flags]
 
 
 def command(engine: Engine, flags: list[str]) -> list[str]:

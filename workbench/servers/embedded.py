@@ -220,12 +220,13 @@ class EmbeddedServer:
             Running(
                 group=self._group,
                 port=port,
-                served_model_name=spec.served_model_name,
+                served_model_names=spec.served_model_names,
                 model_path=spec.model_path,
                 max_model_len=spec.max_model_len,
                 log_path=log_path,
                 tmp=tmp,
                 started_at=datetime.now(UTC),
+                further_flags=spec.further_flags,
             ).write(self._state_file)
         except BaseException:
             # What server.json does not name, nobody would find again.

@@ -19,12 +19,13 @@ class Running:
 
     group: ProcessGroup
     port: int
-    served_model_name: str
+    served_model_names: tuple[str, ...]
     model_path: Path
     max_model_len: int
     log_path: Path
     tmp: Path
     started_at: datetime
+    further_flags: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Running | None:
@@ -33,6 +34,8 @@ class Running:
             values: dict[str, Any] = json.loads(path.read_text())
             values["group"] = ProcessGroup(**values["group"])
             values["started_at"] = datetime.fromisoformat(values["started_at"])
+            for name in ("served_model_names", "further_flags"):
+                values[name] = tuple(values[name])
             for name in ("model_path", "log_path", "tmp"):
                 values[name] = Path(values[name])
             return cls(**values)

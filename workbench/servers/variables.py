@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from ..settings import ALIAS
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -47,11 +49,18 @@ OF_THE_MODEL = frozenset(
     {
         "WORKBENCH_REVISION",
         "WORKBENCH_DTYPE",
+        "WORKBENCH_KV_CACHE_DTYPE",
         "WORKBENCH_QUANTIZATION",
+        "WORKBENCH_MAX_MODEL_LEN",
         "WORKBENCH_TOOL_CALL_PARSER",
     }
 )
-"""What says nothing of the next model. Lengths and shares of memory are the machine's, too."""
+"""What says nothing of the next model. The share of memory is the machine's, too."""
+
+FLAGS_OF_THE_MODEL = frozenset(
+    {"--reasoning-parser", "--chat-template", "--override-generation-config"}
+)
+"""The same among the extra arguments."""
 
 LAST_FLAG = "--kv-cache-dtype"
 """The last one that is always there; then those that may be, then the extra arguments."""
@@ -69,6 +78,8 @@ def of_command(argv: Sequence[str]) -> dict[str, str]:
         for flag, value in itertools.pairwise(argv)
         if flag in FLAGS and not value.startswith("--")
     }
+    if SERVED_MODEL_NAME in found:
+        found[SERVED_MODEL_NAME] = " ".join(_values("--served-model-name", argv))
     if name := model(argv):
         found[MODEL] = name
     if extra := _extra(argv):
@@ -83,9 +94,23 @@ def kept(argv: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
     if asked.get(MODEL, before) == before:
         return found
     gone = {*OF_THE_MODEL}
-    if found.get(SERVED_MODEL_NAME) == before:
+    if found.get(SERVED_MODEL_NAME) in (before, f"{before} {ALIAS}"):
         gone.add(SERVED_MODEL_NAME)  # nobody chose it
+    if EXTRA_ARGS in found:
+        found[EXTRA_ARGS] = shlex.join(_of_any_model(shlex.split(found[EXTRA_ARGS])))
     return {name: value for name, value in found.items() if name not in gone}
+
+
+def _values(flag: str, argv: Sequence[str]) -> Sequence[str]:
+    """Return all words behind a flag, up to the next one."""
+    behind = argv[argv.index(flag) + 1 :]
+    return [*itertools.takewhile(lambda word: not word.startswith("-"), behind)]
+
+
+def _of_any_model(extra: Sequence[str]) -> list[str]:
+    """Leave out the arguments that were meant for one model, each with its value."""
+    meant = {at for at, word in enumerate(extra) if word in FLAGS_OF_THE_MODEL}
+    return [word for at, word in enumerate(extra) if not {at, at - 1} & meant]
 
 
 def _extra(argv: Sequence[str]) -> Sequence[str]:

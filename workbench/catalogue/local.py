@@ -11,10 +11,11 @@ import difflib
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import ConfigError
+from ..errors import ConfigError
 
 # What a chat template gives away about the form of tool calls, most specific
 # first, and the vLLM parser that reads it (vLLM 0.32, --tool-call-parser).
@@ -58,12 +59,15 @@ def local_models(models_dir: Path) -> list[str]:
     return sorted(path.parent.name for path in models_dir.glob("*/config.json"))
 
 
-def find_model(name: str, *, models_dir: Path) -> LocalModel:
+def find_model(name: str, *, models_dir: Path, others: Iterable[str] = ()) -> LocalModel:
     """
     Find a model by the name of its folder below *models_dir*, or by a path.
 
     A relative path begins at the project folder: a notebook's kernel has
     another folder than the shell that the same setting came from.
+
+    Args:
+        others: Further names that may have been meant, for a suggestion.
 
     Raises:
         ConfigError: There is none, or its ``config.json`` cannot be read.
@@ -73,7 +77,7 @@ def find_model(name: str, *, models_dir: Path) -> LocalModel:
         if (path / "config.json").is_file():
             return _read(path)
     known = local_models(models_dir)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, [*known, *others], n=1)
     listing = ", ".join(known) or "none"
     raise ConfigError(
         f"There is no model {name!r}: no such folder, or no config.json in it. "
