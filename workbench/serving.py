@@ -8,6 +8,7 @@ facts and the defaults.
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .catalogue import (
@@ -206,23 +207,34 @@ def serve_spec(settings: Settings, running: Running | None) -> ServeSpec:
     def kept(name: str) -> bool:
         return settings.origins[name] == "default"
 
-    name, port = settings.model or EMBEDDED_MODEL, settings.port
-    goes_on = running if running and kept("model") else None
-    entry = None if goes_on else find_entry(name, models_dir=settings.models_dir)
-    model = _local_model(str(goes_on.model_path) if goes_on else name, entry, settings)
-    asked_len = None if kept("max_model_len") else settings.max_model_len
-    usual_len = running.max_model_len if running else EMBEDDED_MAX_MODEL_LEN
-    max_model_len = asked_len or (entry and entry.max_model_len) or usual_len
+    before = running.spec if running else None
+    # Any free port will do, and the one that clients know is free for the next server.
+    port = before.port if before and (kept("port") or not settings.port) else settings.port
+    if before and kept("model"):
+        return replace(before, port=port, max_model_len=_len(settings, before, None))
+    name = settings.model or EMBEDDED_MODEL
+    entry = find_entry(name, models_dir=settings.models_dir)
+    model = _local_model(name, entry, settings)
+    max_model_len = _len(settings, before, entry)
     names = settings.served_model_name or _with_alias(model.name, entry)
     return ServeSpec(
         model_path=model.path,
-        served_model_names=goes_on.served_model_names if goes_on else tuple(names.split()),
-        port=running.port if running and kept("port") else port,
+        served_model_names=tuple(names.split()),
+        port=port,
         max_model_len=min(max_model_len, model.max_model_len or max_model_len),
         kv_cache_bytes=round(settings.kv_cache_gib * 2**30),
         tool_call_parser=(entry and entry.tool_call_parser) or model.tool_call_parser,
-        further_flags=goes_on.further_flags if goes_on else tuple(entry.flags() if entry else ()),
+        further_flags=tuple(entry.flags()) if entry else (),
     )
+
+
+def _len(settings: Settings, before: ServeSpec | None, entry: Entry | None) -> int:
+    """Say how long a context is to be: as asked, as the catalogue has it, or as it was."""
+    if settings.max_model_len and settings.origins["max_model_len"] != "default":
+        return settings.max_model_len
+    if entry and entry.max_model_len:
+        return entry.max_model_len
+    return before.max_model_len if before else EMBEDDED_MAX_MODEL_LEN
 
 
 def _local_model(name: str, entry: Entry | None, settings: Settings) -> LocalModel:

@@ -228,7 +228,7 @@ def test_restart_keeps_what_runs_unless_told_otherwise(
     assert [model.name for model in changed.models] == ["pocket-mini", "default"]
     running = session.server.running()
     assert running
-    assert running.max_model_len == 256
+    assert running.spec.max_model_len == 256
 
 
 def test_a_plain_up_attaches_to_whatever_runs_and_says_so(session: Session):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 from ..records import Death, Progress, ServedModel, ServerStatus
 from ..urls import is_loopback
@@ -22,6 +22,10 @@ PROBE_TIMEOUT_S = 2.0
 
 DECODE_TIMEOUT_S = 120.0
 """The first token of a fresh GPU server compiles kernels, which can take a minute."""
+
+
+Recipe: TypeAlias = dict[str, Any]
+"""What runs and how, as JSON: enough to start its like again, and without a secret."""
 
 
 class Server(Protocol):
@@ -94,6 +98,30 @@ class Server(Protocol):
         Returns:
             Whether this call started it. ``False``: it was running already,
             and who calls should not stop it when done.
+
+        Raises:
+            ServerError: It cannot be started; nothing is left running.
+        """
+        ...
+
+    def is_as_asked(self) -> bool:
+        """Whether one runs, and is the one that the settings mean; then nothing has to be done."""
+        ...
+
+    def recipe(self) -> Recipe | None:
+        """
+        Say what runs, for :meth:`start_as` of a later object, in this process or another.
+
+        ``None``: nothing runs, or it is not ours to start.
+        """
+        ...
+
+    def start_as(self, recipe: Recipe) -> bool:
+        """
+        Begin a boot of what ran when the recipe was taken, whatever the settings say now.
+
+        Returns:
+            ``True``: this call started it.
 
         Raises:
             ServerError: It cannot be started; nothing is left running.

@@ -5,8 +5,10 @@ What is run when the embedded server starts: the command line and its environmen
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .engine import Engine
 
@@ -81,6 +83,15 @@ class ServeSpec:
     kv_cache_bytes: int
     tool_call_parser: str | None = None
     further_flags: tuple[str, ...] = ()
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> ServeSpec:
+        """Read what ``dataclasses.asdict`` wrote as JSON."""
+        told = dict(values)
+        told["model_path"] = Path(told["model_path"])
+        for name in ("served_model_names", "further_flags"):
+            told[name] = tuple(told[name])
+        return cls(**told)
 
     @property
     def served_model_name(self) -> str:

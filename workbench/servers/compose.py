@@ -20,6 +20,7 @@ from ..failures import diagnose
 from ..records import Death, Diagnosis, Progress, ServerState, ServerStatus
 from ..secretfile import api_key
 from . import container_log, profiles, variables
+from .base import Recipe
 from .compose_cli import NO_COMMAND, CommandFailedError, ComposeCli, ServiceConfig, docker_command
 from .compose_status import Watch, paused
 from .containers import Container, Docker
@@ -206,14 +207,49 @@ class ComposeServer:
                 self._check_goes_on(container)
                 self._check_same(container, cli, config)
                 return False
-            self._check_name_is_free(config.project)
-            self._download = self._seen = None
-            try:
-                cli.up()
-            except CommandFailedError as exc:
-                self._remove_unstarted(cli)
-                raise self._not_started(exc.lines, config) from exc
+            self._create(cli, config)
             return True
+
+    def is_as_asked(self) -> bool:
+        """Whether one runs, and is the one that the settings mean."""
+        container = self.container()
+        if container is None or container.state != "running":
+            return False
+        cli = self._cli(container)
+        return not self._differing(container, cli, cli.config())
+
+    def recipe(self) -> Recipe | None:
+        """Say what runs, so that it can be started again; see ``servers.base.Server``."""
+        container = self.container()
+        if container is None or not container.runs:
+            return None
+        found = variables.of_command(container.argv) | {"WORKBENCH_IMAGE": container.image}
+        if container.host_port:
+            found["WORKBENCH_PORT"] = str(container.host_port)
+        return {
+            "profile": container.service,
+            "variables": found,
+            "asks_for_key": container.api_key is not None,
+        }
+
+    def start_as(self, recipe: Recipe) -> bool:
+        """Create and start what a recipe says, whatever the settings say."""
+        with only_one(self._lock_file):
+            profile = recipe["profile"]
+            environment = profiles.told_for(profile) | recipe["variables"]
+            environment["VLLM_API_KEY"] = self._next_key() if recipe["asks_for_key"] else ""
+            cli = ComposeCli(self.folder, profile=profile, environment=environment)
+            self._create(cli, cli.config())
+            return True
+
+    def _create(self, cli: ComposeCli, config: ServiceConfig) -> None:
+        self._check_name_is_free(config.project)
+        self._download = self._seen = None
+        try:
+            cli.up()
+        except CommandFailedError as exc:
+            self._remove_unstarted(cli)
+            raise self._not_started(exc.lines, config) from exc
 
     def stop(self) -> bool:
         """Remove the container; the models and the compile cache stay."""
@@ -345,6 +381,9 @@ class ComposeServer:
         unsaid = {**profiles.told_for(profile), **wanted.otherwise, **kept}
         environment = {name: unsaid[name] for name in unsaid.keys() - self.given}
         environment |= wanted.asked
+        if before and before.host_port and not self.port:
+            # Any free port will do, and the one that clients know is free for the next server.
+            environment["WORKBENCH_PORT"] = str(before.host_port)
         environment["VLLM_API_KEY"] = (
             container.environment.get("VLLM_API_KEY", "") if container else self._next_key()
         )
@@ -374,8 +413,8 @@ class ComposeServer:
                 state=ServerState.STARTING,
             )
 
-    def _check_same(self, container: Container, cli: ComposeCli, config: ServiceConfig) -> None:
-        """Refuse to pass one server off as another: only what was asked for is compared."""
+    def _differing(self, container: Container, cli: ComposeCli, config: ServiceConfig) -> list[str]:
+        """Say in what a container is not the one asked for; only that is compared."""
         explicit = self.given | self.want(cli.profile).asked.keys()
         runs, asked = variables.of_command(container.argv), variables.of_command(config.command)
         runs["WORKBENCH_IMAGE"], asked["WORKBENCH_IMAGE"] = container.image, config.image
@@ -390,11 +429,15 @@ class ComposeServer:
         ]
         if cli.profile != container.service:
             differing.insert(0, f"profile {container.service}, and {cli.profile} was asked for")
-        if differing:
+        return differing
+
+    def _check_same(self, container: Container, cli: ComposeCli, config: ServiceConfig) -> None:
+        """Refuse to pass one server off as another."""
+        if differing := self._differing(container, cli, config):
             raise ServerStateError(
                 f"A container runs with {'; '.join(differing)}.",
-                hint="Change over with `workbench restart` and the same options, "
-                "or stop it: workbench down",
+                hint="Change over with `workbench use MODEL`, or `workbench restart` and the same "
+                "options, or stop it: workbench down",
                 server=self.backend,
                 state=ServerState.READY,
             )

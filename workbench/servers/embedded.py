@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from ..records import Death, Progress, ServerState, ServerStatus
 from ..secretfile import api_key
 from ..urls import root_url
 from . import base, logfile
+from .base import Recipe
 from .command import HOST, ServeSpec, command, environment
 from .engine import Engine
 from .filelock import only_one
@@ -138,14 +140,28 @@ class EmbeddedServer:
             ServerStateError: A server runs that is not the one asked for.
         """
         with only_one(self._lock_file):
-            running = self.running()
-            lives = running and running.group.leader in running.group.members()
-            spec = self.make_spec(running if lives else self._last)
-            if running and lives:
-                _check_same(running, spec)
+            lives = self._living()
+            spec = self.make_spec(lives or self._last)
+            if lives:
+                _check_same(lives, spec)
                 return False
-            self._end(running)  # orphans would keep port and memory
-            self._launch(spec)
+            self._begin(spec)
+            return True
+
+    def is_as_asked(self) -> bool:
+        """Whether one runs, and is the one that the settings mean."""
+        lives = self._living()
+        return lives is not None and not _differing(lives, self.make_spec(lives))
+
+    def recipe(self) -> Recipe | None:
+        """Say what runs, so that it can be started again; see ``servers.base.Server``."""
+        lives = self._living()
+        return asdict(lives.spec) | {"model_path": str(lives.spec.model_path)} if lives else None
+
+    def start_as(self, recipe: Recipe) -> bool:
+        """Begin a boot of what a recipe says, whatever the settings say."""
+        with only_one(self._lock_file):
+            self._begin(ServeSpec.of_json(recipe))
             return True
 
     def stop(self) -> bool:
@@ -194,7 +210,7 @@ class EmbeddedServer:
         yield from logfile.lines(path, alive=self._alive if follow else lambda: False)
 
     def _url(self, running: Running | None) -> str:
-        return f"http://{HOST}:{running.port if running else self.port}/v1"
+        return f"http://{HOST}:{running.spec.port if running else self.port}/v1"
 
     @property
     def _state_file(self) -> Path:
@@ -208,6 +224,16 @@ class EmbeddedServer:
     def _logs(self) -> Path:
         return self.state_dir / "logs"
 
+    def _living(self) -> Running | None:
+        """What runs, if its first process does: without it the others are orphans."""
+        running = self.running()
+        lives = running and running.group.leader in running.group.members()
+        return running if lives else None
+
+    def _begin(self, spec: ServeSpec) -> None:
+        self._end(self.running())  # orphans would keep port and memory
+        self._launch(spec)
+
     def _launch(self, spec: ServeSpec) -> None:
         port = spec.port or free_port()
         _check_port(port)
@@ -219,14 +245,10 @@ class EmbeddedServer:
             self._group = ProcessGroup.of(self._process.pid)
             Running(
                 group=self._group,
-                port=port,
-                served_model_names=spec.served_model_names,
-                model_path=spec.model_path,
-                max_model_len=spec.max_model_len,
+                spec=replace(spec, port=port),
                 log_path=log_path,
                 tmp=tmp,
                 started_at=datetime.now(UTC),
-                further_flags=spec.further_flags,
             ).write(self._state_file)
         except BaseException:
             # What server.json does not name, nobody would find again.
@@ -245,10 +267,9 @@ class EmbeddedServer:
         return any(ended)
 
     def _alive(self) -> bool:
-        running = self.running()
         if self._process and self._process.poll() is not None:
             return False
-        return bool(running and running.group.leader in running.group.members())
+        return self._living() is not None
 
 
 def free_port() -> int:
@@ -264,22 +285,27 @@ def _state(*, ready: bool, leads: bool) -> ServerState:
     return ServerState.READY if ready else ServerState.STARTING
 
 
+def _differing(running: Running, spec: ServeSpec) -> list[str]:
+    """Say in what a server that runs is not the one asked for."""
+    runs = running.spec
+    return [
+        f"{name} {is_so}, and {asked} was asked for"
+        for name, is_so, asked in (
+            ("model", str(runs.model_path), str(spec.model_path)),
+            ("max model len", runs.max_model_len, spec.max_model_len),
+            ("port", runs.port, spec.port or runs.port),
+        )
+        if is_so != asked
+    ]
+
+
 def _check_same(running: Running, spec: ServeSpec) -> None:
     """Refuse to pass one server off as another."""
-    differing = [
-        f"{name} {runs}, and {asked} was asked for"
-        for name, runs, asked in (
-            ("model", str(running.model_path), str(spec.model_path)),
-            ("max model len", running.max_model_len, spec.max_model_len),
-            ("port", running.port, spec.port or running.port),
-        )
-        if runs != asked
-    ]
-    if differing:
+    if differing := _differing(running, spec):
         raise ServerStateError(
             f"A server is running with {'; '.join(differing)}.",
-            hint="Change over with `workbench restart` and the same options, "
-            "or stop it: workbench down",
+            hint="Change over with `workbench use MODEL`, or `workbench restart` and the same "
+            "options, or stop it: workbench down",
             server="embedded",
             state=ServerState.READY,
         )

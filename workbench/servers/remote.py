@@ -15,6 +15,7 @@ from ..errors import (
 from ..records import Death, Progress, ServerState, ServerStatus
 from ..urls import root_url
 from . import base
+from .base import Recipe
 
 REMOTE_TIMEOUT_S = 5.0
 """A name to look up, TLS and a VPN take longer than this machine's own loopback."""
@@ -106,6 +107,23 @@ class RemoteServer:
             )
         return False
 
+    def is_as_asked(self) -> bool:
+        """Nothing is chosen here: what is there is what is asked for."""
+        return True
+
+    def recipe(self) -> Recipe | None:
+        """It is not ours to start."""
+        return None
+
+    def start_as(self, recipe: Recipe) -> bool:
+        """
+        Refuse: it belongs to somebody else.
+
+        Raises:
+            ServerStateError: Always.
+        """
+        raise self._not_ours()
+
     def stop(self) -> bool:
         """
         Refuse: it belongs to somebody else.
@@ -113,12 +131,7 @@ class RemoteServer:
         Raises:
             ServerStateError: Always.
         """
-        raise ServerStateError(
-            f"The server at {self.base_url} is run by somebody else; the workbench never stops it.",
-            hint="Stop it where it was started.",
-            server=self.backend,
-            state="ready",
-        )
+        raise self._not_ours()
 
     def give_up(self) -> None:
         """Leave it alone: it was not started here."""
@@ -141,6 +154,14 @@ class RemoteServer:
         raise ServerStateError(
             f"The log of {self.base_url} is on its own machine.",
             hint="Ask whoever runs it.",
+            server=self.backend,
+            state="ready",
+        )
+
+    def _not_ours(self) -> ServerStateError:
+        return ServerStateError(
+            f"The server at {self.base_url} is run by somebody else; the workbench never stops it.",
+            hint="Stop it where it was started.",
             server=self.backend,
             state="ready",
         )

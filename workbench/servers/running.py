@@ -10,35 +10,32 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from .command import ServeSpec
 from .processes import ProcessGroup
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """One started server: enough to find, judge and stop it."""
+    """One started server: enough to find, judge and stop it, and to start its like again."""
 
     group: ProcessGroup
-    port: int
-    served_model_names: tuple[str, ...]
-    model_path: Path
-    max_model_len: int
+    spec: ServeSpec
     log_path: Path
     tmp: Path
     started_at: datetime
-    further_flags: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Running | None:
         """Read it; a file that is missing or torn means that nothing is known to run."""
         try:
             values: dict[str, Any] = json.loads(path.read_text())
-            values["group"] = ProcessGroup(**values["group"])
-            values["started_at"] = datetime.fromisoformat(values["started_at"])
-            for name in ("served_model_names", "further_flags"):
-                values[name] = tuple(values[name])
-            for name in ("model_path", "log_path", "tmp"):
-                values[name] = Path(values[name])
-            return cls(**values)
+            return cls(
+                group=ProcessGroup(**values["group"]),
+                spec=ServeSpec.of_json(values["spec"]),
+                log_path=Path(values["log_path"]),
+                tmp=Path(values["tmp"]),
+                started_at=datetime.fromisoformat(values["started_at"]),
+            )
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
