@@ -9,6 +9,10 @@ enough for a boot. ``SCRIPT`` in the environment says how it misbehaves::
     die           ends during the boot with a traceback and status 1
     hang          never opens its port
     stubborn      serves, and its children ignore SIGTERM
+    mute          serves, and answers no chat
+    busy          serves, and says that two requests are under way
+
+A second word is the model that it misbehaves with: ``die pocket-mini``.
 """
 
 from __future__ import annotations
@@ -22,7 +26,13 @@ import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SCRIPT = os.environ.get("SCRIPT", "")
+WORD, _, ONLY = os.environ.get("SCRIPT", "").partition(" ")
+SCRIPT = WORD if not ONLY or ONLY in sys.argv else ""
+
+BUSY = """\
+vllm:num_requests_running{engine="0",model_name="pocket"} 1.0
+vllm:num_requests_waiting{engine="0",model_name="pocket"} 1.0
+"""
 
 LOG = """\
 (APIServer pid=1) INFO 11-23 18:41:02 [api_utils.py:286] non-default args: {'port': 1}
@@ -47,6 +57,8 @@ class Answers(BaseHTTPRequestHandler):
             self._send({})
         elif self.path == "/version":
             self._send({"version": "0.32.0"})
+        elif self.path == "/metrics":
+            self._send_bytes((BUSY if SCRIPT == "busy" else BUSY.replace("1.0", "0.0")).encode())
         elif self.headers.get("Authorization") != f"Bearer {os.environ['VLLM_API_KEY']}":
             self._send({"error": {"message": "Unauthorized"}}, status=401)
         else:
@@ -54,6 +66,9 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        if SCRIPT == "mute" and self.path.endswith("/chat/completions"):
+            self._send({"error": {"message": "no"}}, status=500)
+            return
         choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
         self._send(
@@ -61,7 +76,9 @@ class Answers(BaseHTTPRequestHandler):
         )
 
     def _send(self, body: object, status: int = 200) -> None:
-        data = json.dumps(body).encode()
+        self._send_bytes(json.dumps(body).encode(), status)
+
+    def _send_bytes(self, data: bytes, status: int = 200) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

@@ -23,7 +23,17 @@ LEVELS = (
     | {"notebook_cell"}
     | {"bootlog", "failures", "fingerprints"},
     {"client", "servers", "telemetry", "catalogue"},
-    {"boot", "session", "serving", "conversation", "batch", "headless", "doctor", "typescript"}
+    {
+        "boot",
+        "session",
+        "serving",
+        "switch",
+        "conversation",
+        "batch",
+        "headless",
+        "doctor",
+        "typescript",
+    }
     | {"probe", "smoke"},
     {"views", "verbs", "terminal", "cells", "magics", "__main__"},
 )

@@ -99,11 +99,15 @@ def boot(
     history: History,
     on_progress: OnProgress,
     timeout_s: float,
+    begin: Callable[[], bool] | None = None,
 ) -> BootOutcome:
     """
     Start *server*, or join a boot that is under way, and wait until it is ready.
 
     Args:
+        begin: Starts it and says whether it did; ``server.start`` unless another
+            has to make room first.
+
         model: The served model name to decode with; ``None`` takes the first
             that is listed.
 
@@ -119,7 +123,7 @@ def boot(
             a container is Docker's, not ours.
     """
     before_s = time.monotonic()
-    started = server.start()
+    started = (begin or server.start)()
     if not started and server.status().state is ServerState.READY:
         return BootOutcome(_decoding(server, model), started=False)
     try:

@@ -57,14 +57,13 @@ class Cell:
     def __init__(self) -> None:
         self.session = Session()
         self.last: Generation | None = None
-        self._arguments: dict[str, Any] = {}
 
     @contextmanager
     def configured(self, **arguments: Any) -> Iterator[Session]:
         """Try a session with these settings on top of those given before; keep it if it works."""
         given = {name: value for name, value in arguments.items() if value not in (None, "")}
-        changed = self._arguments | given
-        if changed == self._arguments:
+        changed = self.session.arguments | given
+        if changed == self.session.arguments:
             yield self.session
             return
         before, fresh = self.session, Session(**changed)
@@ -74,14 +73,14 @@ class Cell:
         except BootInterruptedError:
             # It goes on starting, with these settings.
             before.close()
-            self.session, self._arguments = fresh, changed
+            self.session = fresh
             raise
         except BaseException:
             before.take_over(fresh)
             fresh.close()
             raise
         before.close()
-        self.session, self._arguments = fresh, changed
+        self.session = fresh
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:

@@ -13,6 +13,7 @@ The words for what can go wrong.
     │   ├── ServerTimeoutError           also a TimeoutError; .waited_s
     │   ├── BootInterruptedError         waiting was stopped, and the boot goes on
     │   └── ServerStateError             the verb makes no sense in this state
+    ├── SwitchError                      another model was not switched to; .report
     ├── ClientError                      .base_url, .request_id, .partial
     │   ├── ServerUnreachableError       connection refused, name not found, TLS
     │   ├── RequestTimeoutError          also a TimeoutError; .phase
@@ -46,7 +47,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .records import Diagnosis, Generation, ToolStep
+    from .records import Diagnosis, Generation, SwitchReport, ToolStep
 
 __all__ = [
     "AnswerInterruptedError",
@@ -72,6 +73,7 @@ __all__ = [
     "ServerUnreachableError",
     "StoreError",
     "StreamInterruptedError",
+    "SwitchError",
     "TelemetryError",
     "ToolLoopError",
     "TypeScriptError",
@@ -173,6 +175,12 @@ class ServerTimeoutError(ServerError, TimeoutError):
 
 class ServerStateError(ServerError):
     """The verb makes no sense in the state the server is in."""
+
+
+class SwitchError(WorkbenchError):
+    """Another model was not switched to; the report says whether the one before serves."""
+
+    report: SwitchReport
 
 
 class ClientError(WorkbenchError):

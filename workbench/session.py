@@ -23,6 +23,7 @@ from .records import (
     SamplingParams,
     ServedModel,
     ServerStatus,
+    SwitchReport,
     ToolRun,
 )
 from .servers.base import Server
@@ -72,6 +73,9 @@ class Session:
     """
 
     def __init__(self, **arguments: Any) -> None:
+        self.arguments = {
+            name: value for name, value in arguments.items() if value not in (None, "")
+        }
         self.settings = settings_module.load(**arguments)
         self.id = uuid.uuid4().hex[:12]
         # Which start of the server is this session's own, if any.
@@ -91,6 +95,7 @@ class Session:
     def client(self) -> Client:
         """A client of this session's server; every call it makes is recorded."""
         from .client import Client
+        from .switch import Gate, Journal
 
         base_url = self.server.base_url
         if self._client is None or self._client.base_url != base_url:
@@ -101,6 +106,11 @@ class Session:
                 api_key=self.server.api_key,
                 model=remote_model(self.settings),
                 on_outcome=self._record,
+                gate=Gate(
+                    Journal(self.settings.state_dir),
+                    waits=self.settings.during_switch == "wait",
+                    base_url=base_url,
+                ),
             )
         return self._client
 
@@ -132,11 +142,56 @@ class Session:
 
             ServerUnreachableError: A remote server does not answer.
         """
+        self._settle(on_progress)
         self.server.prepare(on_progress)
         return self._boot(on_progress)
 
+    def use(
+        self,
+        model: str,
+        *,
+        drain_timeout_s: float = 30.0,
+        on_progress: Callable[[Progress], None] = quiet,
+        **arguments: Any,
+    ) -> SwitchReport:
+        """
+        Switch to another model, and back if it fails; see :func:`workbench.switch.use`.
+
+        Args:
+            model: A name of the catalogue, a folder below ``models/``, or a name of the hub.
+
+            drain_timeout_s: How long requests under way may take before they are cut off.
+
+            arguments: Settings to serve it with, for example ``max_model_len=1024``.
+
+        Raises:
+            SwitchError: It failed; its report says at what. The model before serves.
+        """
+        from .switch import use
+
+        return use(
+            self, model, drain_timeout_s=drain_timeout_s, on_progress=on_progress, **arguments
+        )
+
+    def _settle(self, on_progress: Callable[[Progress], None]) -> None:
+        """Finish a switch that was killed half-way, or go back."""
+        if self._journal_is_there():
+            from .switch import settle
+
+            settle(self, on_progress)
+
+    def _forget_switch(self) -> None:
+        """Leave a switch that was killed as it is: nothing is to run any more."""
+        if self._journal_is_there():
+            from .switch import forget
+
+            forget(self)
+
+    def _journal_is_there(self) -> bool:
+        return (self.settings.state_dir / "switch.json").exists()
+
     def _boot(self, on_progress: Callable[[Progress], None]) -> ServerStatus:
-        history = self._history()
+        history = self.history()
         settings_module.remember_backend(self.settings)
         outcome = boot(
             self.server,
@@ -163,6 +218,7 @@ class Session:
         """
         if only_mine and not self.is_mine:
             return False
+        self._forget_switch()
         self.close_client()
         stopped = self.server.stop()
         settings_module.forget_backend(self.settings)
@@ -180,13 +236,19 @@ class Session:
 
         What the new one needs is checked and fetched before the old one is touched.
         """
+        self._settle(on_progress)
         self.server.prepare(on_progress)
         self.down()
         return self._boot(on_progress)
 
     def status(self) -> ServerStatus:
         """Look at the server now; a server that is down is a status, not an error."""
-        return self.server.status()
+        status = self.server.status()
+        if not self._journal_is_there():
+            return status
+        from .switch import what_is_under_way
+
+        return replace(status, detail=what_is_under_way(self.settings.state_dir) or status.detail)
 
     def logs(self, *, follow: bool = False) -> Iterator[str]:
         """Yield the lines of the server's log since its last start."""
@@ -309,6 +371,29 @@ class Session:
 
         return Conversation(self, system=system, params=params)
 
+    def like_this(self, *, without: Iterable[str] = (), **changes: Any) -> Session:
+        """Make a session with the settings of this one, less some, and with others."""
+        kept = {name: value for name, value in self.arguments.items() if name not in without}
+        fresh = Session(**kept | changes)
+        fresh.take_over(self)
+        return fresh
+
+    def become(self, other: Session, *, mine: bool) -> None:
+        """
+        Go on as *other*, which is used up.
+
+        Args:
+            mine: Whether what runs counts as started by this session.
+        """
+        self.close()
+        self.arguments, self.settings = other.arguments, other.settings
+        self._server = other.server
+        self.claim(mine=mine)
+
+    def claim(self, *, mine: bool) -> None:
+        """Count what runs as started by this session, or not."""
+        self._mine = self.server.instance if mine else None
+
     def take_over(self, other: Session) -> None:
         """Go on where *other* was, with other settings: what it started is this one's now."""
         if isinstance(self.server, EmbeddedServer) and isinstance(other.server, EmbeddedServer):
@@ -347,7 +432,8 @@ class Session:
         if self.settings.telemetry:
             self.telemetry.emit(outcome)
 
-    def _history(self) -> History:
+    def history(self) -> History:
+        """The earlier boots of what these settings mean."""
         self.settings.state_dir.mkdir(parents=True, exist_ok=True)
         return History(path=self.settings.state_dir / "boots.jsonl", key=self.server.kind)
 

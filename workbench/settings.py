@@ -26,6 +26,10 @@ Backend: TypeAlias = Literal["embedded", "compose", "remote"]
 
 BACKENDS: tuple[Backend, ...] = ("embedded", "compose", "remote")
 
+WaitOrFail: TypeAlias = Literal["wait", "fail"]
+
+WAIT_OR_FAIL: tuple[WaitOrFail, ...] = ("wait", "fail")
+
 COMPOSE_MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 COMPOSE_MAX_MODEL_LEN = 8192
 """What docker-compose.yml serves if nothing is set; a test keeps the two the same."""
@@ -127,6 +131,12 @@ def _port(text: str) -> int:
 def _backend(text: str) -> Backend:
     if text not in BACKENDS:
         raise ValueError(f"it is one of: {', '.join(BACKENDS)}")
+    return text
+
+
+def _wait_or_fail(text: str) -> WaitOrFail:
+    if text not in WAIT_OR_FAIL:
+        raise ValueError(f"it is one of: {', '.join(WAIT_OR_FAIL)}")
     return text
 
 
@@ -249,6 +259,12 @@ class Settings:
         "WORKBENCH_BOOT_TIMEOUT_S",
         help="how long a start may take before it is given up, seconds",
         parse=_positive,
+    )
+    during_switch: WaitOrFail = _setting(
+        "wait",
+        "WORKBENCH_DURING_SWITCH",
+        help="what a request does while models are switched: wait for it, or fail at once",
+        parse=_wait_or_fail,
     )
     telemetry: bool = _setting(
         True,

@@ -21,7 +21,7 @@ import click
 
 from . import views
 from .display import Json, View
-from .errors import ClientError, ServerError
+from .errors import ClientError, ServerError, SwitchError
 from .records import Diagnosis, Generation, Progress, SamplingParams, ServerState
 from .session import Session
 from .settings import BACKENDS
@@ -62,34 +62,45 @@ def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print it for a program.")(command)
 
 
-def _server_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    options = (
-        click.option("--backend", help=f"{', '.join(BACKENDS)}. [default: embedded]"),
-        click.option(
-            "--profile", help="Service of docker-compose.yml. [default: what suits this machine]"
-        ),
-        click.option("--base-url", help="A remote server's URL, with /v1."),
-        click.option(
-            "--model",
-            help="A folder below models/, or a path; for compose a hub name too. [default: pocket]",
-        ),
-        click.option(
-            "--port",
-            type=click.IntRange(0, 65535),
-            help="Port on 127.0.0.1; 0 takes a free one. [default: 8000]",
-        ),
-        click.option(
-            "--max-model-len", type=click.IntRange(1), help="Context in tokens. [default: 2048]"
-        ),
-        click.option(
-            "--gpu-memory-utilization",
-            type=click.FloatRange(0, 1, min_open=True),
-            help="Share of the GPU's memory. [default: 0.85]",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+SERVER_OPTIONS = {
+    "backend": click.option("--backend", help=f"{', '.join(BACKENDS)}. [default: embedded]"),
+    "profile": click.option(
+        "--profile", help="Service of docker-compose.yml. [default: what suits this machine]"
+    ),
+    "base_url": click.option("--base-url", help="A remote server's URL, with /v1."),
+    "model": click.option(
+        "--model",
+        help="A name of the catalogue, a folder below models/, or a path; for compose a hub name "
+        "too. [default: pocket]",
+    ),
+    "port": click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        help="Port on 127.0.0.1; 0 takes a free one. [default: 8000]",
+    ),
+    "max_model_len": click.option(
+        "--max-model-len", type=click.IntRange(1), help="Context in tokens. [default: 2048]"
+    ),
+    "gpu_memory_utilization": click.option(
+        "--gpu-memory-utilization",
+        type=click.FloatRange(0, 1, min_open=True),
+        help="Share of the GPU's memory. [default: 0.85]",
+    ),
+}
+
+SWITCHED = ("backend", "profile", "max_model_len", "gpu_memory_utilization")
+"""What can be said with another model; the address stays what applications know."""
+
+
+def _server_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add the options that say which server and how; all of them unless some are named."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(names or tuple(SERVER_OPTIONS)):
+            command = SERVER_OPTIONS[name](command)
+        return command
+
+    return add
 
 
 def _shown(view: View, as_json: bool) -> Shown:
@@ -105,7 +116,7 @@ def workbench() -> None:
 @click.option(
     "--apply", is_flag=True, help="If a setting would mend a start that fails, try once with it."
 )
-@_server_options
+@_server_options()
 @_json_option
 @click.pass_obj
 def up(skin: Skin, /, apply: bool, as_json: bool, **settings: Any) -> Shown:
@@ -148,7 +159,7 @@ def down(skin: Skin, /, if_mine: bool) -> Shown:
 
 
 @workbench.command()
-@_server_options
+@_server_options()
 @_json_option
 @click.pass_obj
 def restart(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
@@ -156,6 +167,43 @@ def restart(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
     with skin.configured(**settings) as session, skin.progress() as on_progress:
         status = session.restart(on_progress=on_progress)
     return _shown(views.status_view(status), as_json)
+
+
+@workbench.command()
+@click.argument("model")
+@click.option(
+    "--drain-timeout",
+    "drain_timeout_s",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    help="Seconds that requests under way may take before they are cut off.",
+)
+@_server_options(*SWITCHED)
+@_json_option
+@click.pass_obj
+def use(skin: Skin, /, model: str, drain_timeout_s: float, as_json: bool, **settings: Any) -> Shown:
+    """
+    Serve MODEL instead of the one that runs, and go back if that fails.
+
+    MODEL is a name of the catalogue (workbench models), a folder below models/,
+    or a name of the hub for a container.
+    """
+    of_server, of_model = _split(settings)
+    with skin.configured(**of_server) as session, skin.progress() as on_progress:
+        try:
+            report = session.use(
+                model, drain_timeout_s=drain_timeout_s, on_progress=on_progress, **of_model
+            )
+        except SwitchError as exc:
+            return _shown(views.switch_view(exc.report, exc), as_json)
+    return _shown(views.switch_view(report), as_json)
+
+
+def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tell the settings that say which server from those that say how to serve a model."""
+    of_server: dict[str, Any] = {name: settings.pop(name) for name in ("backend", "profile")}
+    return of_server, settings
 
 
 @workbench.command()
@@ -326,7 +374,7 @@ def _compose_file_in(folder: Path) -> Path:
     help="Folder of the executed copies. [default: results/notebooks]",
 )
 @click.option("--cell-timeout", type=click.IntRange(1), default=600, show_default=True)
-@_server_options
+@_server_options()
 @_json_option
 @click.pass_obj
 def run(  # click passes all but the skin by name

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import units
 from .display import View
-from .errors import ClientError
+from .errors import ClientError, SwitchError
 from .records import (
     BootPhase,
     Check,
@@ -26,6 +26,7 @@ from .records import (
     GpuStatus,
     ServedModel,
     ServerStatus,
+    SwitchReport,
     ToolStep,
     Verdict,
 )
@@ -69,6 +70,29 @@ def status_view(status: ServerStatus) -> View:
         rows=tuple(rows),
         note=None if status.backend == "remote" else note,
         data=asdict(status),
+    )
+
+
+def switch_view(report: SwitchReport, error: SwitchError | None = None) -> View:
+    """Show the steps of a switch, and what serves now."""
+    before = report.before or "nothing"
+    took = units.seconds(report.duration_s)
+    title = f"{before} → {report.model}: {'switched' if report.switched else 'failed'}, {took}"
+    if not report.steps:
+        title = f"{report.model} runs already."
+    if report.unavailable_s is not None:
+        title += f", of which nothing served for {units.seconds(report.unavailable_s)}"
+    return View(
+        title=title,
+        columns=("step", "verdict", "time", "seen") if report.steps else (),
+        numeric=frozenset({"time"}),
+        rows=tuple(
+            (step.name, step.verdict.upper(), units.seconds(step.duration_s), step.seen)
+            for step in report.steps
+        ),
+        note=str(error) if error else None,
+        data=asdict(report) | {"error": error.message if error else None},
+        ok=report.switched,
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from http import HTTPStatus
 from queue import SimpleQueue
@@ -51,6 +51,11 @@ OnOutcome: TypeAlias = Callable[[Outcome], object]
 DEFAULT_URL = "http://localhost:8000/v1"
 
 HINT_EMBED = "{model} writes and does not embed; serve a model that was made for embeddings."
+
+
+async def _open() -> bool:
+    """Hold nothing back."""
+    return False
 
 
 def ignore(_step: ToolStep) -> None:
@@ -108,6 +113,9 @@ class Client:
             ran on. The error in a ``Failure`` is an ``asyncio.CancelledError``
             when the caller left. What the callback raises is logged.
 
+        gate: Awaited before each chat is sent, so that it can be held back; ``True``:
+            the server may serve another model by now.
+
         retries: When a request that got no answer is sent again. Its TTFT then
             includes the attempts before, and ``Generation.attempts`` counts them.
 
@@ -128,6 +136,7 @@ class Client:
         timeouts: Timeouts | None = None,
         on_outcome: OnOutcome | None = None,
         retries: Retries | None = None,
+        gate: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -149,6 +158,7 @@ class Client:
             model=ModelChoice(model),
             version=VllmVersion(),
             tell=OutcomeTeller(on_outcome).tell,
+            gate=gate or _open,
         )
         self._loop = LoopThread(f"workbench-client-{parts.port}", holds=self._backends)
         # For the client that nobody closes. It must not wait: a collector

@@ -44,7 +44,13 @@ HINT_MODEL = "Name one of these, or start that one: workbench restart --model {r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """What every request of one client shares."""
+    """
+    What every request of one client shares.
+
+    Args:
+        gate: Awaited before a request is sent; ``True``: the server may have
+            become another meanwhile.
+    """
 
     base_url: str
     timeouts: Timeouts
@@ -53,6 +59,7 @@ class Route:
     model: ModelChoice
     version: VllmVersion
     tell: Callable[[Outcome], None]
+    gate: Callable[[], Awaitable[bool]]
 
 
 class Exchange:
@@ -132,20 +139,39 @@ class Exchange:
             self._task.cancel()
 
     async def _fetch(self) -> None:
+        if await self._route.gate():
+            self._route.model.forget()
         backend = await self._route.backend()
+        named = bool(self.draft.request.model)
         await self._prepare(backend)
         self.draft.started_at = datetime.now(UTC)
         self.draft.sent_s = perf_counter()
         try:
-            await with_retries(
-                self._route.retries,
-                lambda: self._attempt(backend),
-                undelivered=lambda: not self._delivered,
-            )
+            await self._send(backend)
         except RequestRejectedError as exc:
             if exc.status_code != HTTPStatus.NOT_FOUND:
                 raise
-            raise await self._not_found(backend, exc) from exc.__cause__
+            if named or not await self._model_changed(backend):
+                raise await self._not_found(backend, exc) from exc.__cause__
+            await self._send(backend)
+
+    async def _send(self, backend: ChatBackend) -> None:
+        await with_retries(
+            self._route.retries,
+            lambda: self._attempt(backend),
+            undelivered=lambda: not self._delivered,
+        )
+
+    async def _model_changed(self, backend: ChatBackend) -> bool:
+        """Take what the server serves now, where nobody named a model; tell if it is another."""
+        before = self.draft.request.model
+        self._route.model.forget()
+        try:
+            model = await self._route.model.resolve(backend, base_url=self.draft.base_url)
+        except ClientError:
+            return False
+        self.draft.request = replace(self.draft.request, model=model)
+        return model != before
 
     async def _prepare(self, backend: ChatBackend) -> None:
         """Complete the request with what only the server knows."""

@@ -40,6 +40,7 @@ from .server import (
     ServerState,
     ServerStatus,
 )
+from .switch import SwitchReport, SwitchStep
 
 __all__ = [
     "BootPhase",
@@ -64,6 +65,8 @@ __all__ = [
     "ServedModel",
     "ServerState",
     "ServerStatus",
+    "SwitchReport",
+    "SwitchStep",
     "Timings",
     "TokenLogprob",
     "Tokens",

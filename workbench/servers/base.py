@@ -110,15 +110,18 @@ class Server(Protocol):
 
     def recipe(self) -> Recipe | None:
         """
-        Say what runs, for :meth:`start_as` of a later object, in this process or another.
+        Say what runs, for :meth:`replace` of a later object, in this process or another.
 
         ``None``: nothing runs, or it is not ours to start.
         """
         ...
 
-    def start_as(self, recipe: Recipe) -> bool:
+    def replace(self, recipe: Recipe | None = None) -> bool:
         """
-        Begin a boot of what ran when the recipe was taken, whatever the settings say now.
+        End what runs, if anything does, and begin a boot in its place.
+
+        Args:
+            recipe: What to start, whatever the settings say; ``None``: what they say.
 
         Returns:
             ``True``: this call started it.
@@ -164,14 +167,19 @@ class Server(Protocol):
 
 
 class Answer:
-    """A small HTTP answer: the status (0: nobody answered) and the JSON, if it was JSON."""
+    """A small HTTP answer: the status (0: nobody answered), and the body, as JSON if it is that."""
 
-    __slots__ = ("error", "json", "status")
+    __slots__ = ("body", "error", "status")
 
-    def __init__(self, status: int, json: object = None, error: str | None = None) -> None:
+    def __init__(self, status: int, body: bytes = b"", error: str | None = None) -> None:
         self.status = status
-        self.json = json
+        self.body = body
         self.error = error
+
+    @property
+    def json(self) -> object:
+        """The body as JSON; ``None`` where it is something else."""
+        return _json(self.body)
 
 
 def ask(
@@ -205,10 +213,10 @@ def ask(
     opener = urllib.request.build_opener(*direct)
     try:
         with opener.open(request, timeout=timeout_s) as response:
-            return Answer(response.status, _json(response.read()))
+            return Answer(response.status, response.read())
     except urllib.error.HTTPError as exc:
         with exc:
-            return Answer(exc.code, _json(exc.read()))
+            return Answer(exc.code, exc.read())
     except (OSError, http.client.HTTPException, ValueError) as exc:
         # A header that cannot be sent is quoted in the message, key and all.
         said = str(exc) or type(exc).__name__
@@ -224,6 +232,14 @@ def decode_one(base_url: str, *, api_key: str | None, model: str) -> Answer:
     """
     body = {"model": model, "prompt": "Hello", "max_tokens": 1, "temperature": 0}
     url = f"{base_url}/completions"
+    return ask(url, api_key=api_key, body=body, timeout_s=DECODE_TIMEOUT_S)
+
+
+def answer_a_word(base_url: str, *, api_key: str | None, model: str) -> Answer:
+    """Have the server answer a chat in a few tokens; as :func:`decode_one`."""
+    hello = [{"role": "user", "content": "Hello"}]
+    body = {"model": model, "messages": hello, "max_tokens": 8, "temperature": 0}
+    url = f"{base_url}/chat/completions"
     return ask(url, api_key=api_key, body=body, timeout_s=DECODE_TIMEOUT_S)
 
 

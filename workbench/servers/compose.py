@@ -19,7 +19,7 @@ from ..errors import ServerError, ServerStartError, ServerStateError, WorkbenchE
 from ..failures import diagnose
 from ..records import Death, Diagnosis, Progress, ServerState, ServerStatus
 from ..secretfile import api_key
-from . import container_log, profiles, variables
+from . import container_log, gpu, profiles, variables
 from .base import Recipe
 from .compose_cli import NO_COMMAND, CommandFailedError, ComposeCli, ServiceConfig, docker_command
 from .compose_status import Watch, paused
@@ -232,8 +232,15 @@ class ComposeServer:
             "asks_for_key": container.api_key is not None,
         }
 
-    def start_as(self, recipe: Recipe) -> bool:
-        """Create and start what a recipe says, whatever the settings say."""
+    def replace(self, recipe: Recipe | None = None) -> bool:
+        """Create another in the place of what runs; see :class:`.base.Server`."""
+        container = self.container()
+        on_gpu = container is not None and container.service != "cpu"
+        before = gpu.used_bytes() if on_gpu else None
+        self.stop()
+        gpu.wait_released(before)
+        if recipe is None:
+            return self.start()
         with only_one(self._lock_file):
             profile = recipe["profile"]
             environment = profiles.told_for(profile) | recipe["variables"]

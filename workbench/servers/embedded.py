@@ -11,6 +11,7 @@ show it.
 from __future__ import annotations
 
 import errno
+import shlex
 import shutil
 import socket
 import subprocess
@@ -145,7 +146,9 @@ class EmbeddedServer:
             if lives:
                 _check_same(lives, spec)
                 return False
-            self._begin(spec)
+            self._end(self.running())  # orphans would keep port and memory
+            _check_port(spec.port)
+            self._launch(spec)
             return True
 
     def is_as_asked(self) -> bool:
@@ -158,10 +161,25 @@ class EmbeddedServer:
         lives = self._living()
         return asdict(lives.spec) | {"model_path": str(lives.spec.model_path)} if lives else None
 
-    def start_as(self, recipe: Recipe) -> bool:
-        """Begin a boot of what a recipe says, whatever the settings say."""
+    def replace(self, recipe: Recipe | None = None) -> bool:
+        """
+        Start another in the place of what runs; see :class:`~workbench.servers.base.Server`.
+
+        The new one imports vLLM, which is most of a start, while the old one ends. Neither
+        minds the other's port meanwhile: vLLM binds it with SO_REUSEPORT.
+        """
         with only_one(self._lock_file):
-            self._begin(ServeSpec.of_json(recipe))
+            before, child = self.running(), self._process
+            known = self._living() or self._last
+            spec = ServeSpec.of_json(recipe) if recipe else self.make_spec(known)
+            if before is None:
+                _check_port(spec.port)
+            else:
+                before.group.terminate()
+            try:
+                self._launch(spec)
+            finally:
+                self._bury(before, child)
             return True
 
     def stop(self) -> bool:
@@ -230,13 +248,8 @@ class EmbeddedServer:
         lives = running and running.group.leader in running.group.members()
         return running if lives else None
 
-    def _begin(self, spec: ServeSpec) -> None:
-        self._end(self.running())  # orphans would keep port and memory
-        self._launch(spec)
-
     def _launch(self, spec: ServeSpec) -> None:
         port = spec.port or free_port()
-        _check_port(port)
         log_path = logfile.new_log(self._logs, name=spec.served_model_name)
         tmp = Path(tempfile.mkdtemp(prefix="wb-"))
         env = environment(self.engine, api_key=self.api_key, tmp=tmp)
@@ -255,6 +268,14 @@ class EmbeddedServer:
             self._end(None)
             shutil.rmtree(tmp, ignore_errors=True)
             raise
+
+    def _bury(self, before: Running | None, child: Child | None) -> None:
+        """See that what was told to end has ended, and leave nothing of it."""
+        if before:
+            before.group.stop(grace_s=STOP_GRACE_S)
+            shutil.rmtree(before.tmp, ignore_errors=True)
+        if child:
+            child.wait()
 
     def _end(self, running: Running | None) -> bool:
         groups = {group for group in (running and running.group, self._group) if group}
@@ -289,11 +310,13 @@ def _differing(running: Running, spec: ServeSpec) -> list[str]:
     """Say in what a server that runs is not the one asked for."""
     runs = running.spec
     return [
-        f"{name} {is_so}, and {asked} was asked for"
+        f"{name} {is_so or 'none'}, and {asked or 'none'} was asked for"
         for name, is_so, asked in (
             ("model", str(runs.model_path), str(spec.model_path)),
             ("max model len", runs.max_model_len, spec.max_model_len),
             ("port", runs.port, spec.port or runs.port),
+            ("names", *map(" ".join, (runs.served_model_names, spec.served_model_names))),
+            ("flags", *map(shlex.join, (runs.further_flags, spec.further_flags))),
         )
         if is_so != asked
     ]

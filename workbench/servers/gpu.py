@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ..records import GpuStatus
@@ -17,10 +19,45 @@ NVIDIA_QUERY = "name,memory.used,memory.total,utilization.gpu"
 NVIDIA_TIMEOUT_S = 3.0
 """nvidia-smi takes up to a second when no program keeps the driver awake."""
 
+RELEASED_WITHIN_S = 5.0
+LOOK_EVERY_S = 0.1
+
 
 def gpus(root: Path = Path("/")) -> tuple[GpuStatus, ...]:
     """List what can be asked on this machine; *root* is where its files are."""
     return (*_amd(root), *_nvidia())
+
+
+def used_bytes() -> int | None:
+    """Sum what is in use on all GPUs; ``None`` where none can be asked."""
+    found = gpus()
+    return sum(each.memory_used_bytes for each in found) if found else None
+
+
+def wait_released(
+    before: int | None,
+    used: Callable[[], int | None] = used_bytes,
+    *,
+    within_s: float = RELEASED_WITHIN_S,
+) -> None:
+    """
+    Wait until what a server had is given back: a driver does that a moment after its process ends.
+
+    The next one measures what is free as its first act, and does not start if
+    that is too little. What other programs hold stays, so the end is that no
+    more comes back.
+
+    Args:
+        before: What was in use while the server ran; ``None``: nobody knows, and nobody waits.
+    """
+    deadline_s = time.monotonic() + within_s
+    last = before
+    while last is not None and time.monotonic() < deadline_s:
+        time.sleep(LOOK_EVERY_S)
+        now = used()
+        if now is None or before is None or last <= now < before:
+            return
+        last = now
 
 
 def _amd(root: Path) -> list[GpuStatus]:

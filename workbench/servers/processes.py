@@ -78,6 +78,10 @@ class ProcessGroup:
                 time.sleep(POLL_S)
         return True
 
+    def terminate(self) -> None:
+        """Ask all members to end, and do not wait for it."""
+        self._signal(signal.SIGTERM)
+
     def _signal(self, signum: signal.Signals) -> None:
         for pid in self.members():
             try:

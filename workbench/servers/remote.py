@@ -115,7 +115,7 @@ class RemoteServer:
         """It is not ours to start."""
         return None
 
-    def start_as(self, recipe: Recipe) -> bool:
+    def replace(self, recipe: Recipe | None = None) -> bool:
         """
         Refuse: it belongs to somebody else.
 

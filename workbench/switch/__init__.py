@@ -1,0 +1,9 @@
+"""
+From one model to another without changing an application, and back if it fails.
+"""
+
+from .gate import Gate
+from .journal import Journal
+from .use import forget, settle, use, what_is_under_way
+
+__all__ = ["Gate", "Journal", "forget", "settle", "use", "what_is_under_way"]

@@ -1,0 +1,215 @@
+"""
+``workbench use NAME``: what a switch needs of a session, and what is left to do after a kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import settings
+from ..errors import ServerStateError
+from ..records import Progress, ServerState, SwitchReport, Verdict
+from ..servers import base
+from ..servers.base import Server
+from .journal import Journal, Stage, Underway, now
+from .procedure import Means, Seen, Switch
+
+if TYPE_CHECKING:
+    from ..session import Session
+
+DRAIN_TIMEOUT_S = 30.0
+
+OF_THE_MODEL = ("model", "max_model_len", "gpu_memory_utilization", "served_model_name")
+"""Settings that were given for the model before, and say nothing of the next one."""
+
+
+def use(
+    session: Session,
+    model: str,
+    *,
+    drain_timeout_s: float = DRAIN_TIMEOUT_S,
+    on_progress: Callable[[Progress], None],
+    **arguments: Any,
+) -> SwitchReport:
+    """
+    Switch *session*'s server to another model, or back to the one before.
+
+    Args:
+        model: A name of the catalogue, a folder below ``models/``, or a name of the hub.
+
+        arguments: Settings to serve it with.
+
+    Raises:
+        SwitchError: It failed. The model before serves again, unless it says otherwise.
+
+        ConfigError: There is no such model; nothing was touched.
+
+        ServerStateError: The server is somebody else's, or somebody else is switching it.
+    """
+    refuse_if_remote(session)
+    settle(session, on_progress)
+    target = session.like_this(without=OF_THE_MODEL, model=model, **arguments)
+    target.server.prepare(on_progress)
+    before = target.server.recipe()
+    mine = session.is_mine or before is None
+    underway = Underway(
+        model=model,
+        arguments=target.arguments,
+        before=before,
+        name=_name(session) if before else None,
+        stage=Stage.DRAIN,
+        at=now(),
+    )
+    switch = Switch(_means(target, model, on_progress), underway)
+    try:
+        if before and target.server.is_as_asked():
+            report = switch.keep()
+        else:
+            report = switch.run(drain_timeout_s=drain_timeout_s)
+    except BaseException:
+        session.take_over(target)
+        session.claim(mine=mine and before is not None)
+        raise
+    session.become(target, mine=mine)
+    return report
+
+
+def settle(session: Session, on_progress: Callable[[Progress], None]) -> SwitchReport | None:
+    """
+    Finish a switch that was killed, or go back; nothing if there is none.
+
+    A new server that lives is waited for, checked and kept; else the old one comes back.
+
+    Raises:
+        SwitchError: Neither could be done.
+
+        ServerStateError: A switch is under way in another process.
+    """
+    journal = Journal(session.settings.state_dir)
+    if going_on := journal.going_on():
+        raise _under_way(session, going_on)
+    cut_off = journal.cut_off()
+    if cut_off is None:
+        return None
+    if cut_off.stage is Stage.DRAIN:
+        journal.end()  # the old one was not touched yet
+        return None
+    target = session.like_this(without=(*OF_THE_MODEL, "backend"), **cut_off.arguments)
+    means = _means(target, cut_off.model, on_progress)
+    switch = Switch(means, cut_off)
+    lives = target.server.recipe()
+    if lives and lives != cut_off.before and cut_off.stage is Stage.REPLACE:
+        report = switch.finish()
+        session.become(target, mine=True)
+        return report
+    return switch.go_back()
+
+
+def forget(session: Session) -> None:
+    """
+    Drop what a switch that was killed has left to do.
+
+    Raises:
+        ServerStateError: A switch is under way in another process.
+    """
+    journal = Journal(session.settings.state_dir)
+    if going_on := journal.going_on():
+        raise _under_way(session, going_on)
+    journal.end()
+
+
+def what_is_under_way(state_dir: Path) -> str | None:
+    """Say in a sentence that a switch goes on, or was killed and what the next command does."""
+    journal = Journal(state_dir)
+    if going_on := journal.going_on():
+        return f"a switch {_between(going_on)} is under way since {going_on.at:%H:%M:%S} UTC"
+    if cut_off := journal.cut_off():
+        return f"a switch {_between(cut_off)} was cut off; `workbench up` finishes it, or goes back"
+    return None
+
+
+def _between(underway: Underway) -> str:
+    return f"from {underway.name or 'nothing'} to {underway.model}"
+
+
+def refuse_if_remote(session: Session) -> None:
+    """A server that somebody else runs is not switched from here."""
+    if session.settings.backend == "remote":
+        raise ServerStateError(
+            f"The server at {session.server.base_url} is run by somebody else, and is not "
+            "switched from here.",
+            hint="Start one of your own: workbench use MODEL --backend embedded (or compose)",
+            server="remote",
+            state=ServerState.READY,
+        )
+
+
+def _means(target: Session, model: str, on_progress: Callable[[Progress], None]) -> Means:
+    return Means(
+        server=target.server,
+        journal=Journal(target.settings.state_dir),
+        history=target.history(),
+        boot_timeout_s=target.settings.boot_timeout_s,
+        check=lambda: _check(target.server),
+        commit=lambda: _commit(target, model),
+        on_progress=on_progress,
+    )
+
+
+def _commit(target: Session, model: str) -> Seen:
+    """Have later commands mean the model, and say so if something says otherwise."""
+    settings.remember_backend(target.settings)
+    settings.remember_model(target.settings, model)
+    given = {key: value for key, value in target.arguments.items() if key not in OF_THE_MODEL}
+    later = settings.load(**given)
+    if later.model == model:
+        return Verdict.PASS, f"{model} is what `workbench up` starts from now on"
+    return Verdict.WARN, (
+        f"{later.origins['model']} says {later.model}, and later commands go by that: unset it"
+    )
+
+
+def _check(server: Server) -> Seen:
+    """Have the new server answer a chat, as the workbench's own question and nobody's request."""
+    model = server.status().models[0].name
+    answer = base.answer_a_word(server.base_url, api_key=server.api_key, model=model)
+    if answer.status == HTTPStatus.BAD_REQUEST:
+        # A model without a chat template completes texts, and may be what is wanted.
+        return Verdict.WARN, f"it does not chat: {_text(answer.json, 'error', 'message')}"
+    if answer.status != HTTPStatus.OK:
+        raise ServerStateError(
+            f"It decodes, and does not answer a chat: {answer.error or answer.status}.",
+            hint="Why: workbench logs",
+            server=server.backend,
+            state=ServerState.FAILED,
+        )
+    return Verdict.PASS, f"“Hello” → “{_text(answer.json, 'choices', 0, 'message', 'content')}”"
+
+
+def _text(json: object, *path: str | int) -> str:
+    """Follow *path* into an answer, as far as it goes, and write what is there on a line."""
+    found: Any = json
+    for key in path:
+        try:
+            found = found[key]
+        except (KeyError, IndexError, TypeError):
+            break
+    return " ".join(str(found).split())
+
+
+def _name(session: Session) -> str:
+    """Say what runs by the name that it answers to."""
+    models = session.server.status().models
+    return models[0].name if models else "the server before"
+
+
+def _under_way(session: Session, going_on: Underway) -> ServerStateError:
+    return ServerStateError(
+        f"A switch {_between(going_on)} is under way, since {going_on.at:%H:%M:%S} UTC.",
+        hint="Wait for it, or stop it where it was typed (Ctrl-C goes back).",
+        server=session.settings.backend,
+        state=ServerState.STARTING,
+    )
