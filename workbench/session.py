@@ -11,7 +11,7 @@ from __future__ import annotations
 import getpass
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import settings as settings_module
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from .client import Ask, Client, Messages, Stream
     from .conversation import Conversation
+    from .hub import Fetched
     from .probe import Probe
     from .servers.compose import ComposeServer
     from .servers.variables import Wanted
@@ -217,6 +218,39 @@ class Session:
             ServerUnreachableError: Nothing answers.
         """
         return self.client.models()
+
+    def fetch(
+        self,
+        name: str,
+        *,
+        revision: str | None = None,
+        verify: bool = False,
+        on_progress: Callable[[Progress], None] = quiet,
+    ) -> Fetched:
+        """
+        Have a model of the hub in ``models/``, whole and checked; see :func:`workbench.hub.fetch`.
+
+        Args:
+            name: ``organisation/name``; the folder gets the second half.
+
+            revision: A branch, a tag or a commit; without one, what is here keeps its commit.
+
+        Raises:
+            FetchError: It asks for a licence, is not there, does not fit …; what came is kept.
+        """
+        from .hub import fetch
+
+        wanted = wanted_of_hub(name, revision)
+        return fetch(
+            wanted.repo,
+            into=self.settings.models_dir / wanted.folder,
+            revision=wanted.revision,
+            token=self.settings.hf_token.reveal() if self.settings.hf_token else None,
+            endpoint=self.settings.hf_endpoint,
+            offline=self.settings.offline,
+            verify=verify,
+            on_progress=on_progress,
+        )
 
     def smoke(self) -> SmokeReport:
         """Ask what runs in each way that code will: Python, TypeScript, curl; compare."""
@@ -407,6 +441,20 @@ def _compose_server(settings: Settings) -> ComposeServer:
         hub_token=settings.hf_token.reveal() if settings.hf_token else None,
         state_dir=settings.state_dir,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedOfHub:
+    """A model to fetch: its name on the hub, its revision, and its folder below ``models/``."""
+
+    repo: str
+    revision: str | None
+    folder: str
+
+
+def wanted_of_hub(name: str, revision: str | None) -> WantedOfHub:
+    """Say what a name means to the hub, and what its folder is called here."""
+    return WantedOfHub(repo=name, revision=revision, folder=name.rpartition("/")[2])
 
 
 def wanted_of_compose(settings: Settings, profile: str) -> Wanted:
