@@ -20,21 +20,11 @@ PACKAGE = PROJECT / "workbench"
 LEVELS = (
     {"errors", "records"},
     {"metrics", "units", "urls", "settings", "secretfile", "display"}
-    | {"notebook_cell"}
+    | {"notebook_cell", "filelock", "hubfiles"}
     | {"bootlog", "failures", "fingerprints"},
-    {"client", "servers", "telemetry", "catalogue"},
-    {
-        "boot",
-        "session",
-        "serving",
-        "switch",
-        "conversation",
-        "batch",
-        "headless",
-        "doctor",
-        "typescript",
-    }
-    | {"probe", "smoke"},
+    {"client", "servers", "telemetry", "catalogue", "hub"},
+    {"boot", "session", "serving", "switch", "conversation", "batch", "headless", "doctor"}
+    | {"probe", "smoke", "typescript"},
     {"views", "verbs", "terminal", "cells", "magics", "__main__"},
 )
 
@@ -44,6 +34,8 @@ MACHINES = 2
 # Third-party packages that do I/O have one home each.
 HOMES = {
     "openai": {"client/openai_adapter.py"},
+    "huggingface_hub": {"hub/api.py", "hub/refusals.py"},
+    "httpx2": {"hub/api.py", "hub/refusals.py", "client/openai_adapter.py"},
     "aiohttp": {"client/openai_adapter.py"},
     "sqlite3": {"telemetry/store.py"},
     "papermill": {"headless.py"},
@@ -126,6 +118,25 @@ def test_import_loads_nothing_heavy():
     )
 
     assert loaded & {"openai", "pandas", "IPython", "asyncio", "click", "sqlite3"} == set()
+
+
+def test_a_status_does_not_load_the_hubs_library(tmp_path: Path):
+    """It takes half a second to import, and a status has 0.3 s for everything."""
+    code = (
+        "import sys\n"
+        "sys.argv[1:] = ['status']\n"
+        "from workbench.__main__ import main\n"
+        "try:\n    main()\nfinally:\n    print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "/usr/bin:/bin", "WORKBENCH_HOME": str(tmp_path)},
+    )
+
+    assert set(done.stdout.split()) & {"huggingface_hub", "httpx2", "pandas"} == set()
 
 
 def test_public_names_are_sorted_and_there():

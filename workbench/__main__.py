@@ -2,7 +2,7 @@
 ``workbench VERB …`` in the shell; also ``python -m workbench``.
 
 Exit status: 0 ok · 1 something failed or a check did not hold · 2 usage · 3 not possible
-on this machine · 130 interrupted.
+on this machine · 5 a person must act: accept a licence, make a token · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,10 +13,25 @@ import sys
 
 import click
 
-from .errors import BackendUnavailableError, ConfigError, WorkbenchError
+from .errors import (
+    BackendUnavailableError,
+    ConfigError,
+    FetchInterruptedError,
+    GatedModelError,
+    HubTokenError,
+    WorkbenchError,
+)
 from .settings import cannot_be_used
 from .terminal import Terminal
 from .verbs import workbench
+
+_STATUSES = {
+    ConfigError: 2,
+    BackendUnavailableError: 3,
+    GatedModelError: 5,
+    HubTokenError: 5,
+    FetchInterruptedError: 130,
+}
 
 
 def main() -> None:
@@ -65,9 +80,7 @@ def _failed(said: str, status: int) -> int:
 
 
 def _exit_status(error: WorkbenchError) -> int:
-    if isinstance(error, ConfigError):
-        return 2
-    return 3 if isinstance(error, BackendUnavailableError) else 1
+    return next((status for kind, status in _STATUSES.items() if isinstance(error, kind)), 1)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,16 @@ The words for what can go wrong.
     │   ├── StreamInterruptedError       .partial: what arrived before it broke
     │   ├── OutputFormatError            the answer is not of the form asked for; .partial has it
     │   └── ToolLoopError                the model went on calling tools; .partial, .steps
+    ├── FetchError                       a model could not be fetched; .repo
+    │   ├── GatedModelError              its licence is not accepted, or no token; .page
+    │   ├── HubTokenError                the hub does not take the token
+    │   ├── ModelNotFoundError           no such model, or revision; .revision, .close
+    │   ├── HubUnreachableError          no answer, or none but 429 and 5xx; .endpoint
+    │   ├── HubOfflineError              it is not here, and the hub is not to be asked
+    │   ├── NotEnoughDiskError           .needed_bytes, .free_bytes
+    │   ├── FolderRefusedError           not a place for this model's files; .path
+    │   ├── DamagedFileError             came twice with another checksum; .file
+    │   └── FetchInterruptedError        stopped, and what came is kept; .done_bytes
     ├── AnswerInterruptedError           the reader stopped an answer; .generation
     ├── TelemetryError
     │   └── StoreError                   .path
@@ -57,9 +67,19 @@ __all__ = [
     "ClientError",
     "ConfigError",
     "ContextLengthError",
+    "DamagedFileError",
     "EngineInstallError",
+    "FetchError",
+    "FetchInterruptedError",
+    "FolderRefusedError",
+    "GatedModelError",
+    "HubOfflineError",
+    "HubTokenError",
+    "HubUnreachableError",
     "MissingDependencyError",
+    "ModelNotFoundError",
     "ModelNotServedError",
+    "NotEnoughDiskError",
     "NotebookError",
     "OutputFormatError",
     "RateLimitedError",
@@ -257,6 +277,67 @@ class ToolLoopError(ClientError):
 
     partial: Generation
     steps: tuple[ToolStep, ...] = ()
+
+
+class FetchError(WorkbenchError):
+    """A model could not be fetched from the hub."""
+
+    repo: str
+
+
+class GatedModelError(FetchError):
+    """The model's licence is to be accepted first, or the token is missing."""
+
+    page: str
+
+
+class HubTokenError(FetchError):
+    """The hub does not take the token."""
+
+
+class ModelNotFoundError(FetchError):
+    """The hub has no such model, or not this revision of it."""
+
+    revision: str | None = None
+    close: tuple[str, ...] = ()
+
+
+class HubUnreachableError(FetchError):
+    """The hub does not answer, or asks to come back later (429, 5xx)."""
+
+    endpoint: str
+    status_code: int | None = None
+    retry_after_s: float | None = None
+
+
+class HubOfflineError(FetchError):
+    """Something is missing here, and the settings forbid to ask the hub."""
+
+
+class NotEnoughDiskError(FetchError):
+    """What is to come does not fit on the disk."""
+
+    needed_bytes: int
+    free_bytes: int
+
+
+class FolderRefusedError(FetchError):
+    """The folder is no place for this model's files."""
+
+    path: Path
+
+
+class DamagedFileError(FetchError):
+    """A file came twice with another checksum than the hub's."""
+
+    file: str
+
+
+class FetchInterruptedError(FetchError):
+    """Whoever waited for a fetch stopped it; what came is kept."""
+
+    done_bytes: int
+    total_bytes: int
 
 
 class AnswerInterruptedError(WorkbenchError):

@@ -8,7 +8,8 @@ facts and the defaults.
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .catalogue import (
@@ -21,6 +22,7 @@ from .catalogue import (
     parser_of_family,
 )
 from .errors import ConfigError
+from .hub import fetched_in
 from .servers.base import Server
 from .servers.command import ServeSpec
 from .servers.embedded import EmbeddedServer
@@ -85,6 +87,28 @@ def _compose_server(settings: Settings) -> ComposeServer:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedOfHub:
+    """A model to fetch: its name on the hub, its revision, and its folder below ``models/``."""
+
+    repo: str
+    revision: str | None
+    folder: str
+
+
+def wanted_of_hub(name: str, revision: str | None, *, models_dir: Path) -> WantedOfHub:
+    """
+    Say what a name means to the hub, and what its folder is called here.
+
+    Args:
+        name: Of the catalogue, or ``organisation/name``.
+    """
+    entry = find_entry(name, models_dir=models_dir)
+    if entry is None:
+        return WantedOfHub(repo=name, revision=revision, folder=name.rpartition("/")[2])
+    return WantedOfHub(repo=entry.model, revision=revision or entry.revision, folder=entry.name)
+
+
 def wanted_of_compose(settings: Settings, profile: str) -> Wanted:
     """
     Say what the compose file must be told besides ``.env``.
@@ -128,7 +152,7 @@ def _of_entry(entry: Entry | None, model: LocalModel | str, settings: Settings) 
         return {}
     by_name = {
         "REVISION": entry.revision if isinstance(model, str) else None,
-        "SERVED_MODEL_NAME": _with_alias(_name_of(model), entry) if entry.alias else None,
+        "SERVED_MODEL_NAME": _with_alias(_name_of(model), entry),
         "MAX_MODEL_LEN": entry.max_model_len,
         "GPU_MEMORY_UTILIZATION": entry.gpu_memory_utilization,
         "DTYPE": entry.dtype,
@@ -142,9 +166,9 @@ def _of_entry(entry: Entry | None, model: LocalModel | str, settings: Settings) 
 
 
 def _with_alias(name: str, entry: Entry | None) -> str:
-    """List what requests may call a model: its own name, the entry's, and the one that stays."""
-    names = (name, entry.alias if entry else None, ALIAS)
-    return " ".join(dict.fromkeys(filter(None, names)))
+    """List what requests may call a model: its own name, the hub's, and the one that stays."""
+    more = (entry.model, entry.alias) if entry else ()
+    return " ".join(dict.fromkeys(filter(None, (name, *more, ALIAS))))
 
 
 def _name_of(model: LocalModel | str) -> str:
@@ -191,9 +215,32 @@ def _model_in_container(model: str, entry: Entry | None, settings: Settings) -> 
 
 
 def _folder_or_hub_name(model: str, entry: Entry | None, settings: Settings) -> str:
-    """Say where a model is: an entry's folder if it was fetched, else what the entry names."""
-    fetched = (settings.models_dir / model / "config.json").is_file()
-    return model if entry is None or fetched else entry.model
+    """Say where a model is: in the folder that it was fetched into, else where it comes from."""
+    wanted = wanted_of_hub(model, None, models_dir=settings.models_dir)
+    folder = settings.models_dir / wanted.folder
+    fetched = fetched_in(folder)
+    if fetched:
+        is_here = fetched.repo == wanted.repo and fetched.fetched_at is not None
+    else:  # somebody put it there, under the entry's name
+        is_here = entry is not None and (folder / "config.json").is_file()
+    if is_here:
+        return wanted.folder
+    return entry.model if entry else model
+
+
+def to_fetch(settings: Settings) -> str | None:
+    """Name the model of these settings if it has to come from the hub first."""
+    name = settings.model
+    if name is None:
+        return None
+    entry = find_entry(name, models_dir=settings.models_dir)
+    where = _folder_or_hub_name(name, entry, settings)
+    if not looks_like_hub_name(where, settings.models_dir):
+        return None
+    # A container downloads for itself into this cache; what it has there is not fetched again.
+    cache = settings.models_dir / "hf" / "hub" / f"models--{where.replace('/', '--')}"
+    has_it = settings.backend == "compose" and any(cache.glob("snapshots/*/config.json"))
+    return None if has_it else name
 
 
 def serve_spec(settings: Settings, running: Running | None) -> ServeSpec:
@@ -240,9 +287,9 @@ def _len(settings: Settings, before: ServeSpec | None, entry: Entry | None) -> i
 def _local_model(name: str, entry: Entry | None, settings: Settings) -> LocalModel:
     """Find the folder of a model; one of the catalogue may have to be fetched first."""
     where = _folder_or_hub_name(name, entry, settings)
-    if entry and looks_like_hub_name(where, settings.models_dir):
+    if looks_like_hub_name(where, settings.models_dir):
         raise ConfigError(
-            f"{name} ({entry.model}) is not on this disk yet.",
+            f"{name}{f' ({where})' if where != name else ''} is not on this disk.",
             hint=f"Fetch it: workbench models fetch {name}",
             key="model",
             source=settings.origins["model"],

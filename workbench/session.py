@@ -28,7 +28,7 @@ from .records import (
 )
 from .servers.base import Server
 from .servers.embedded import EmbeddedServer
-from .serving import open_server, remote_model
+from .serving import open_server, remote_model, wanted_of_hub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from .client import Ask, Client, Messages, Stream
     from .conversation import Conversation
+    from .hub import Fetched
     from .probe import Probe
     from .smoke import SmokeReport
     from .telemetry import Telemetry
@@ -262,6 +263,39 @@ class Session:
             ServerUnreachableError: Nothing answers.
         """
         return self.client.models()
+
+    def fetch(
+        self,
+        name: str,
+        *,
+        revision: str | None = None,
+        verify: bool = False,
+        on_progress: Callable[[Progress], None] = quiet,
+    ) -> Fetched:
+        """
+        Have a model of the hub in ``models/``, whole and checked; see :func:`workbench.hub.fetch`.
+
+        Args:
+            name: ``organisation/name``; the folder gets the second half.
+
+            revision: A branch, a tag or a commit; without one, what is here keeps its commit.
+
+        Raises:
+            FetchError: It asks for a licence, is not there, does not fit …; what came is kept.
+        """
+        from .hub import fetch
+
+        wanted = wanted_of_hub(name, revision, models_dir=self.settings.models_dir)
+        return fetch(
+            wanted.repo,
+            into=self.settings.models_dir / wanted.folder,
+            revision=wanted.revision,
+            token=self.settings.hf_token.reveal() if self.settings.hf_token else None,
+            endpoint=self.settings.hf_endpoint,
+            offline=self.settings.offline,
+            verify=verify,
+            on_progress=on_progress,
+        )
 
     def smoke(self) -> SmokeReport:
         """Ask what runs in each way that code will: Python, TypeScript, curl; compare."""

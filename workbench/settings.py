@@ -46,6 +46,8 @@ USED = "used.json"
 EMBEDDED_MODEL = "pocket"
 EMBEDDED_MAX_MODEL_LEN = 2048
 
+HUB = "https://huggingface.co"
+
 BOOT_TIMEOUT_S = {"embedded": 600, "compose": 3600, "remote": 600}
 """A first start in a container downloads the model and compiles kernels."""
 
@@ -146,6 +148,13 @@ def _base_url(text: str) -> str:
         raise ValueError("a password does not belong into a URL; use WORKBENCH_API_KEY")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("a base URL looks like http://localhost:8000/v1")
+    return text.rstrip("/")
+
+
+def _hub(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("a hub's address looks like https://huggingface.co")
     return text.rstrip("/")
 
 
@@ -253,6 +262,15 @@ class Settings:
         "HUGGING_FACE_HUB_TOKEN",
         help="for models that ask for a licence",
         parse=_secret,
+    )
+    hf_endpoint: str = _setting(
+        HUB, "HF_ENDPOINT", help="the hub that models are fetched from", parse=_hub
+    )
+    offline: bool = _setting(
+        False,
+        "HF_HUB_OFFLINE",
+        help="1 asks no hub: what is not in models/ is not fetched",
+        parse=_switch,
     )
     boot_timeout_s: int = _setting(
         None,
@@ -492,7 +510,7 @@ def _parsed(key: str, text: str, parse: Callable[[str], Any], source: str) -> An
     try:
         return parse(text)
     except ValueError as exc:
-        secret = parse is _secret or (parse is _base_url and "@" in text)
+        secret = parse is _secret or (parse in (_base_url, _hub) and "@" in text)
         shown = "what it is" if secret else repr(text)
         raise ConfigError(
             f"{key} cannot be {shown} (from {source}): {exc}.",

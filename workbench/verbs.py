@@ -229,12 +229,31 @@ def logs(skin: Skin, /, follow: bool, lines: int) -> None:
     skin.lines(filter(None, log))
 
 
-@workbench.command()
+@workbench.group(invoke_without_command=True)
+@_json_option
+@click.pass_context
+def models(context: click.Context, /, as_json: bool) -> Shown:
+    """List what the server serves, or fetch a model of the hub."""
+    if context.invoked_subcommand:
+        return None
+    skin: Skin = context.obj
+    return _shown(views.models_view(skin.session.models()), as_json)
+
+
+@models.command()
+@click.argument("name")
+@click.option(
+    "--revision",
+    help="A branch, a tag or a commit. [default: what is here already, else main]",
+)
+@click.option("--verify", is_flag=True, help="Read every file that is here, and compare.")
 @_json_option
 @click.pass_obj
-def models(skin: Skin, /, as_json: bool) -> Shown:
-    """List what the server serves."""
-    return _shown(views.models_view(skin.session.models()), as_json)
+def fetch(skin: Skin, /, name: str, revision: str | None, verify: bool, as_json: bool) -> Shown:
+    """Fetch a model of the hub into models/. NAME is organisation/name."""
+    with skin.progress() as on_progress:
+        found = skin.session.fetch(name, revision=revision, verify=verify, on_progress=on_progress)
+    return _shown(views.fetched_view(found), as_json)
 
 
 @workbench.command()

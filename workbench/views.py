@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from .doctor import Report, Shown
     from .headless import NotebookRun
+    from .hub import Fetched
     from .probe import Probe
     from .settings import Settings
     from .smoke import SmokeReport
@@ -195,6 +196,25 @@ def models_view(models: Sequence[ServedModel]) -> View:
             for model in models
         ),
         data=[asdict(model) for model in models],
+    )
+
+
+def fetched_view(found: Fetched) -> View:
+    """Show what is in a model's folder now, and the command that serves it."""
+    at = f"{found.fetched_at:%Y-%m-%d %H:%M} UTC" if found.fetched_at else units.UNKNOWN
+    rows = [
+        ("model", found.repo),
+        ("folder", _near(found.folder)),
+        ("revision", f"{found.revision}, commit {found.commit[:12]}"),
+        ("files", f"{len(found.files)}, {units.size(found.size_bytes)}; checksums right"),
+        ("fetched", f"{units.size(found.come_bytes)} now" if found.come_bytes else at),
+    ]
+    if found.mended:
+        rows.append(("mended", f"{', '.join(found.mended)}: not as on the hub, so fetched again"))
+    return View(
+        rows=tuple(rows),
+        note=f"Serve it: workbench up --model {found.folder.name}",
+        data=asdict(found),
     )
 
 

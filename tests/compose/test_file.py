@@ -157,7 +157,7 @@ def test_the_example_names_every_variable_and_their_defaults(folder: Path):
     used = {*re.findall(r"\$\{(\w+)", text)}
     offered = {*re.findall(r"^#?(\w+)=", example, re.MULTILINE)}
 
-    assert used - offered == {"HF_ENDPOINT", "HUGGING_FACE_HUB_TOKEN", "WORKBENCH_SHM_SIZE"}
+    assert used - offered == {"HUGGING_FACE_HUB_TOKEN", "WORKBENCH_SHM_SIZE"}
     before, _ = config(folder, "wsl-rocdxg")
     (folder / ".env").write_text(example)
     assert config(folder, "wsl-rocdxg")[0] == before

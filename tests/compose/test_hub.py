@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.scripted_hub import GATED, REPOSITORY, Hub, hub
+from tests.scripted_hub import GATED, REPOSITORY, Hub, hub
 from workbench.errors import ServerStartError
 from workbench.records import Progress, ServerState
 
@@ -22,7 +22,7 @@ def local_hub() -> Iterator[Hub]:
     """A hub that containers reach, and this machine too: on Docker's bridge."""
     ask = ["docker", "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}"]
     address = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
-    with hub(PROJECT / "models" / "pocket", address) as server:
+    with hub(PROJECT / "models" / "pocket", address, held=True) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from workbench.servers.hub_download import HubDownload, is_hub_name
+from workbench.servers.hub_download import HubDownload
 
 LISTING = {
     "siblings": [
@@ -82,18 +82,3 @@ def test_what_is_there_is_counted_whole_and_unfinished(tmp_path: Path, endpoint:
 def test_a_hub_that_does_not_answer_leaves_the_total_unknown(tmp_path: Path):
     """There is progress all the same."""
     assert download(tmp_path, "http://127.0.0.1:9").total_bytes() is None
-
-
-@pytest.mark.parametrize(
-    ("model", "is_name"),
-    [
-        ("Qwen/Qwen3-8B", True),
-        ("gpt2", True),
-        ("/models/pocket", False),
-        ("./pocket", False),
-        ("mine/8b/merged", False),
-    ],
-)
-def test_the_hub_is_asked_for_names_only(model: str, is_name: bool):
-    """A path in the container is nothing that it knows."""
-    assert is_hub_name(model) is is_name

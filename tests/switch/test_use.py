@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PROJECT
 from tests.helpers import eventually, lives
-from workbench.errors import ConfigError, ServerStateError, SwitchError
+from tests.scripted_hub import REPOSITORY, hub
+from workbench.errors import ConfigError, FetchError, ServerStateError, SwitchError
 from workbench.records import ServerState, Verdict
 from workbench.session import Session
 from workbench.switch.journal import Journal, Stage
@@ -131,16 +133,35 @@ def test_a_switch_that_fails_goes_back(
     assert not journal(session).exists()
 
 
-def test_a_model_that_is_not_there_costs_nothing(session: Session):
+def test_a_model_that_is_not_there_costs_nothing(session: Session, monkeypatch: pytest.MonkeyPatch):
     """Said before anything is touched."""
     pids = session.up().pids
 
     with pytest.raises(ConfigError, match="no model"):
         session.use("no-such")
-    with pytest.raises(ConfigError, match="not on this disk"):
-        session.use("smollm2-135m")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with Session() as offline, pytest.raises(FetchError):
+        offline.use("smollm2-135m")
 
     assert session.status().pids == pids
+
+
+def test_a_model_of_the_hub_is_fetched_while_the_old_one_serves(
+    session: Session, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A step of its own, before anything is drained; the entry's name is the folder's."""
+    entry = f'[new]\nmodel = "{REPOSITORY}"\nwhy = "on the hub only"\n'
+    (home / "models" / "catalogue.toml").write_text(entry)
+    session.up()
+    with hub(PROJECT / "models" / "pocket-mini") as local:
+        monkeypatch.setenv("HF_ENDPOINT", local.endpoint)
+        with Session() as online:
+            report = online.use("new")
+
+    assert [step.name for step in report.steps] == ["fetch", "drain", "ready", "check", "commit"]
+    assert report.unavailable_s < report.duration_s - report.steps[0].duration_s
+    assert names(session) == ["new", REPOSITORY, "default"]
+    assert (home / "models" / "new" / "model.safetensors").is_file()
 
 
 def test_when_the_way_back_is_barred_too_both_causes_are_said(

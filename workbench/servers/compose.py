@@ -17,6 +17,8 @@ from pathlib import Path
 
 from ..errors import ServerError, ServerStartError, ServerStateError, WorkbenchError
 from ..failures import diagnose
+from ..filelock import only_one
+from ..hubfiles import is_hub_name
 from ..records import Death, Diagnosis, Progress, ServerState, ServerStatus
 from ..secretfile import api_key
 from . import container_log, gpu, profiles, variables
@@ -24,8 +26,7 @@ from .base import Recipe
 from .compose_cli import NO_COMMAND, CommandFailedError, ComposeCli, ServiceConfig, docker_command
 from .compose_status import Watch, paused
 from .containers import Container, Docker
-from .filelock import only_one
-from .hub_download import HubDownload, is_hub_name
+from .hub_download import HubDownload
 from .processes import port_owner
 from .pull import pull
 from .variables import Wanted

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import ServerStartError, ServerStateError
+from ..filelock import only_one
 from ..records import Death, Progress, ServerState, ServerStatus
 from ..secretfile import api_key
 from ..urls import root_url
@@ -29,7 +30,6 @@ from . import base, logfile
 from .base import Recipe
 from .command import HOST, ServeSpec, command, environment
 from .engine import Engine
-from .filelock import only_one
 from .processes import Child, ProcessGroup, port_owner
 from .running import Running
 

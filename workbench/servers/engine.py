@@ -28,9 +28,9 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import BackendUnavailableError, EngineInstallError
+from ..filelock import only_one
 from ..records import Progress
 from ..units import size
-from .filelock import only_one
 from .pip_child import NoSuchReleaseError, explain, run
 
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"

@@ -8,26 +8,13 @@ the hub is asked once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..hubfiles import taken
 from . import base
 
 HUB_TIMEOUT_S = 5.0
-
-# vLLM takes the safetensors where there are some, and leaves the other frameworks' files.
-# 0.33: model_executor/model_loader/default_loader.py, _prepare_weights
-_TAKEN = re.compile(r"\.(safetensors|json|txt|model|jinja)$")
-_WEIGHTS = re.compile(r"\.safetensors$")
-_OTHER_WEIGHTS = re.compile(r"\.(bin|pt)$")
-
-_HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-
-
-def is_hub_name(model: str) -> bool:
-    """Tell a repository's name from a path, which the hub knows nothing of."""
-    return _HUB_NAME.fullmatch(model) is not None
 
 
 class HubDownload:
@@ -82,8 +69,6 @@ def _taken_bytes(listing: object) -> int | None:
     sizes = {
         str(entry.get("rfilename")): entry.get("size")
         for entry in siblings
-        if isinstance(entry, dict) and "/" not in str(entry.get("rfilename"))
+        if isinstance(entry, dict)
     }
-    weights = _WEIGHTS if any(map(_WEIGHTS.search, sizes)) else _OTHER_WEIGHTS
-    taken = [size for name, size in sizes.items() if _TAKEN.search(name) or weights.search(name)]
-    return sum(size for size in taken if isinstance(size, int)) or None
+    return sum(size for name in taken(sizes) if isinstance(size := sizes[name], int)) or None

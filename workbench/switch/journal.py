@@ -17,8 +17,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from ..filelock import is_held, only_one
 from ..servers.base import Recipe
-from ..servers.filelock import is_held, only_one
 
 
 class Stage(StrEnum):

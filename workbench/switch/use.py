@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from .. import settings
 from ..errors import ServerStateError
-from ..records import Progress, ServerState, SwitchReport, Verdict
+from ..records import Progress, ServerState, SwitchReport, SwitchStep, Verdict
 from ..servers import base
 from ..servers.base import Server
+from ..serving import to_fetch
+from ..units import size
 from .journal import Journal, Stage, Underway, now
 from .procedure import Means, Seen, Switch
 
@@ -52,6 +55,7 @@ def use(
     refuse_if_remote(session)
     settle(session, on_progress)
     target = session.like_this(without=OF_THE_MODEL, model=model, **arguments)
+    steps = _fetched(session, to_fetch(target.settings), on_progress)
     target.server.prepare(on_progress)
     before = target.server.recipe()
     mine = session.is_mine or before is None
@@ -63,7 +67,7 @@ def use(
         stage=Stage.DRAIN,
         at=now(),
     )
-    switch = Switch(_means(target, model, on_progress), underway)
+    switch = Switch(_means(target, model, on_progress), underway, steps)
     try:
         if before and target.server.is_as_asked():
             report = switch.keep()
@@ -157,6 +161,19 @@ def _means(target: Session, model: str, on_progress: Callable[[Progress], None])
         commit=lambda: _commit(target, model),
         on_progress=on_progress,
     )
+
+
+def _fetched(
+    session: Session, name: str | None, on_progress: Callable[[Progress], None]
+) -> tuple[SwitchStep, ...]:
+    """Have a model that is not here fetched, while the old one serves."""
+    if name is None:
+        return ()
+    began_s = time.monotonic()
+    fetched = session.fetch(name, on_progress=on_progress)
+    seen = f"{fetched.repo}, {size(fetched.size_bytes)} in {fetched.folder.name}"
+    took_s = time.monotonic() - began_s
+    return (SwitchStep(name="fetch", verdict=Verdict.PASS, seen=seen, duration_s=took_s),)
 
 
 def _commit(target: Session, model: str) -> Seen:
