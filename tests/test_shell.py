@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripted import ScriptedServer, completion
+from tests.scripted import HELLO, ROLE, Do, ScriptedServer, completion, reply, stream, text
 from workbench import __main__, verbs
 
 
@@ -101,6 +101,29 @@ def test_a_chat_that_failed_is_json_too(project: Path):
     assert done.returncode == 1
     assert (said["text"], said["error"]["type"]) == ("", "ServerUnreachableError")
     assert "127.0.0.1:9" in said["error"]["message"]
+
+
+@pytest.mark.processes
+def test_the_json_of_a_chat_has_the_same_keys_whatever_came(project: Path):
+    """A whole answer, half of one, and none: what is unknown is null."""
+    server = ScriptedServer()
+    server.answer(stream(*HELLO), stream(ROLE, text("Hel"), Do.CUT), reply(400, {}))
+    options = ("--base-url", server.base_url, "--model", "pocket")
+    whole, half, none = (
+        json.loads(workbench("chat", "--json", *options, "Hi", home=project).stdout)
+        for _ in range(3)
+    )
+    server.close()
+
+    assert list(whole) == list(half) == list(none)
+    assert {"text", "finish_reason", "request_id", "usage", "error"} <= set(none)
+    assert [none[name] for name in ("ttft_s", "tpot_s", "e2e_latency_s")] == [None] * 3
+    assert (half["text"], half["error"]["type"]) == ("Hel", "StreamInterruptedError")
+    assert (none["text"], none["base_url"], none["error"]["status_code"]) == (
+        "",
+        server.base_url,
+        400,
+    )
 
 
 @pytest.mark.processes
