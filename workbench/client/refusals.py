@@ -29,7 +29,10 @@ from ..errors import (
 # How much of an unexpected answer is worth showing.
 EXCERPT_CHARS = 200
 
-HINT_KEY = "Give the key the server was started with: OPENAI_API_KEY, or api_key=…"
+HINT_KEY = (
+    "Give the key the server was started with: api_key=…, WORKBENCH_API_KEY, or OPENAI_API_KEY, "
+    "which counts only beside OPENAI_BASE_URL."
+)
 HINT_LENGTH = "Shorten the messages or lower max_tokens, or serve with a larger max_model_len."
 HINT_LOGS = "See what the server says: %wb logs, or `workbench logs`."
 HINT_PATH = "Check that the base URL ends in /v1: `workbench status` shows it."
