@@ -299,8 +299,8 @@ class Client:
 
             keep: A file (JSON Lines) to which every finished answer is added.
                 A later call takes from it what was asked in the same way
-                (model, messages, params, options), and asks for the rest and
-                for what failed. Answers are in it; of prompts only a SHA-256,
+                (base URL, model, messages, params, options), and asks for the
+                rest and for what failed. Answers are in it; of prompts only a SHA-256,
                 from which who has the file could confirm a guess.
 
             on_progress: Called on the caller's thread with every finished one.
