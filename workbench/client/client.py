@@ -12,14 +12,14 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
 from http import HTTPStatus
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self, TypeAlias, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
 
-from ..errors import RequestRejectedError
+from ..errors import ClientError, RequestRejectedError
 from ..records import (
     Embeddings,
     Generation,
@@ -51,6 +51,7 @@ OnOutcome: TypeAlias = Callable[[Outcome], object]
 DEFAULT_URL = "http://localhost:8000/v1"
 
 HINT_EMBED = "{model} writes and does not embed; serve a model that was made for embeddings."
+HINT_CLOSED = "Make another client; a map with keep=… goes on where it was."
 
 
 def ignore(_step: ToolStep) -> None:
@@ -491,6 +492,13 @@ class Client:
         try:
             meanwhile()
             return result.result()
+        except CancelledError:
+            # Only the loop's end does that: Ctrl-C comes as itself.
+            raise ClientError(
+                f"The client was closed while it waited for {self.base_url}.",
+                hint=HINT_CLOSED,
+                base_url=self.base_url,
+            ) from None
         finally:
             if not result.done():
                 # Ctrl-C: the request must not go on without its caller.
