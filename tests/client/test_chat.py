@@ -293,6 +293,22 @@ def test_a_key_is_sent_and_never_shown(server: ScriptedServer) -> None:
     assert key not in "".join(f"{thing!r}{thing!s}" for thing in shown)
 
 
+@pytest.mark.parametrize("key", ["500", "error", "message", "null"])
+def test_a_key_that_is_a_word_of_the_answer_hides_it(server: ScriptedServer, key: str) -> None:
+    """
+    What is left without it may be no JSON: the kind stays, and the words are shown as they are.
+    """
+    said = {"error": {"message": "no", "code": 500, "param": None}}
+    server.answer(reply(500, said), stream(event(said)))
+    with Client(server.base_url, api_key=key, model="pocket", retries=NEVER) as client:
+        for ask in (client.chat, lambda prompt: client.stream(prompt).read()):
+            with pytest.raises(errors.ServerFailureError) as caught:
+                ask("hi")
+
+            assert caught.value.status_code == 500
+            assert key not in str(caught.value.body)
+
+
 def test_without_a_key_the_environments_is_not_taken(
     server: ScriptedServer, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

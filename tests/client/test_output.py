@@ -116,3 +116,13 @@ def test_what_is_no_form_is_a_mistake(client: Client) -> None:
     """
     with pytest.raises(TypeError, match="an output is"):
         client.chat("x", output=5)
+
+
+def test_a_kind_that_nobody_knows_is_a_mistake(server: ScriptedServer, client: Client) -> None:
+    """
+    Servers pass over a field they do not know, and the answer would look as if kept to it.
+    """
+    with pytest.raises(TypeError, match="regex, choice, grammar, not 'regexp'"):
+        client.chat("x", output=OutputFormat(kind="regexp", value="a+"))  # type: ignore[arg-type]
+
+    assert server.requests == []
