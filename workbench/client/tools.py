@@ -14,13 +14,13 @@ import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, TypeAlias, cast
 
 from ..errors import ToolLoopError
 from ..records import ChatMessage, Generation, ToolCall, ToolRun, ToolStep
 from .base import Tool, ToolChoice
+from .loop_thread import LoopThread
 
 Function: TypeAlias = Callable[..., object]
 
@@ -216,8 +216,11 @@ class ToolLoop:
 
 def _finished(result: Awaitable[object]) -> object:
     """Run a coroutine to its end on a thread: a notebook's own has a loop that is busy."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _awaited(result)).result()
+    loop = LoopThread("workbench-tool", holds=None)
+    try:
+        return loop.submit(_awaited(result)).result()
+    finally:
+        loop.close()  # after Ctrl-C it still runs, and is cancelled
 
 
 async def _awaited(result: Awaitable[object]) -> object:
