@@ -231,7 +231,7 @@ class Batch:
         try:
             facts["tool_calls"] = tuple(ToolCall(**call) for call in answer["tool_calls"])
             value = self._parse(answer["text"]) if self._parse else None
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             return None  # edited, or the type has become stricter: asked again
         return Row(index=index, prompt=_text_of(prompt), parsed=value, **facts)
 
