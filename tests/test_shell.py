@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripted import HELLO, ROLE, Do, ScriptedServer, completion, reply, stream, text
+from tests.scripted import (
+    DONE,
+    HELLO,
+    ROLE,
+    STOP,
+    Do,
+    ScriptedServer,
+    completion,
+    reply,
+    stream,
+    text,
+)
 from workbench import __main__, verbs
 
 
@@ -124,6 +135,32 @@ def test_the_json_of_a_chat_has_the_same_keys_whatever_came(project: Path):
         server.base_url,
         400,
     )
+
+
+@pytest.mark.processes
+def test_what_a_server_says_cannot_command_the_terminal(project: Path):
+    """Neither its answer, streamed or whole, nor its error; half a character is no crash."""
+    server = ScriptedServer()
+    evil = "a\x1b[2Jb\ud83d"
+    server.answer(
+        stream(ROLE, chunk_of(evil), STOP, DONE),
+        completion(evil),
+        reply(400, {"error": {"message": evil}}),
+    )
+    options = ("--base-url", server.base_url, "--model", "pocket", "Hi")
+    answers = [workbench("chat", *more, *options, home=project) for more in ((), ("--no-stream",))]
+    refused = workbench("chat", *options, home=project)
+    server.close()
+
+    assert [answer.stdout for answer in answers] == ["a�[2Jb�\n"] * 2
+    assert "a�[2Jb�" in refused.stderr
+    assert refused.returncode == 1
+
+
+def chunk_of(content: str) -> bytes:
+    """As JSON of ASCII: bytes cannot have half a character."""
+    choice = {"index": 0, "delta": {"content": content}}
+    return b"data: %s\n\n" % json.dumps({"choices": [choice]}).encode()
 
 
 @pytest.mark.processes

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 import click
 
 from . import views
-from .display import Json, View
+from .display import Json, View, for_terminal
 from .errors import ClientError, ServerError
 from .records import Diagnosis, Generation, Progress, SamplingParams, ServerState
 from .session import Session
@@ -251,7 +251,7 @@ def chat(
         if as_json:
             return _answer_as_json(session, text, params, ask, streamed=not no_stream)
         if no_stream:
-            skin.lines([session.chat(text, params, **ask).text])
+            skin.lines([for_terminal(session.chat(text, params, **ask).text)])
         else:
             skin.answer(text, params, **ask)
     return None
