@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -28,8 +28,8 @@ from tests.scripted import (
     stream,
     text,
 )
-from workbench.client import Client
-from workbench.errors import ClientError
+from workbench.client import Client, amap
+from workbench.errors import ClientError, StreamInterruptedError
 from workbench.records import Failure, Outcome
 
 STALL_AFTER_A_TOKEN = stream(text("Hel"), Do.STALL)
@@ -137,6 +137,61 @@ def test_who_waits_on_a_client_that_is_closed_is_told(
 
     assert caught.value.base_url == client.base_url
     assert eventually(lambda: server.hung_up == server.stalling)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda client: client.achat("hi"), id="achat"),
+        pytest.param(lambda client: client.astream("hi").read(), id="astream"),
+    ],
+)
+def test_who_awaits_a_client_that_is_closed_is_told(
+    server: ScriptedServer, ask: Callable[[Client], Awaitable[object]]
+) -> None:
+    """
+    At once and with what came, where it waited for a limit; its task goes on, the client is over.
+    """
+    server.answer(STALL_AFTER_A_TOKEN)
+
+    async def wait_for_it(client: Client) -> str:
+        with pytest.raises(StreamInterruptedError, match="client was closed"):
+            await ask(client)
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="client is closed"):
+            await client.achat("again")
+        return "went on"
+
+    async def scene() -> str:
+        client = Client(server.base_url, model="pocket")
+        waits = asyncio.create_task(wait_for_it(client))
+        while not server.stalling:
+            await asyncio.sleep(0.001)
+        await client.aclose()
+        return await asyncio.wait_for(waits, 10)
+
+    assert asyncio.run(scene()) == "went on"
+    assert eventually(lambda: server.hung_up == 1)
+
+
+def test_an_awaited_batch_ends_with_its_client(server: ScriptedServer) -> None:
+    """
+    The prompts that are left are not asked on connections that nobody would close.
+    """
+    server.answer(STALL_AFTER_A_TOKEN)
+
+    async def scene() -> None:
+        client = Client(server.base_url, model="pocket")
+        waits = asyncio.create_task(amap(client, map(str, range(100)), concurrency=1))
+        while not server.stalling:
+            await asyncio.sleep(0.001)
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="client is closed"):
+            await asyncio.wait_for(waits, 10)
+
+    asyncio.run(scene())
+
+    assert len(server.chat_requests) == 1
 
 
 def test_the_plain_verbs_work_while_a_loop_runs(client: Client, server: ScriptedServer) -> None:

@@ -394,7 +394,8 @@ class Client:
         self._loop.close()
 
     async def aclose(self) -> None:
-        """Close what was opened on the caller's loop, then as :meth:`close`."""
+        """End and close what was opened on the caller's loop, then as :meth:`close`."""
+        self._route.close_here()
         await self._backends.aclose()
         await asyncio.to_thread(self.close)
 
