@@ -12,7 +12,7 @@ from jupyter_client.manager import KernelManager
 from tests.client.conftest import QUICK
 from tests.client.test_tools import asks, call, says
 from tests.scripted import ScriptedServer, completion, reply
-from workbench.client import Client
+from workbench.client import Client, tool_schema
 from workbench.conversation import Conversation
 from workbench.errors import RequestRejectedError
 from workbench.notebook_cell import CellRun, running_cell
@@ -31,6 +31,14 @@ def server() -> Iterator[ScriptedServer]:
 def client(server: ScriptedServer) -> Iterator[Client]:
     with Client(server.base_url, model="pocket", timeouts=QUICK) as client:
         yield client
+
+
+def get_weather(city: str) -> str:
+    """Get the weather."""
+    raise AssertionError(f"nobody asked to run it for {city}")
+
+
+WEATHER = tool_schema(get_weather)
 
 
 class Cells:
@@ -147,6 +155,81 @@ def test_tools_leave_their_calls_in_the_turn(server: ScriptedServer, client: Cli
     assert run.generation.text == "It is noon."
     assert [message.role for message in talk.messages] == ["user", "assistant", "tool", "assistant"]
     assert len(talk) == 1
+
+
+def weather_call(number: int = 0) -> dict[str, object]:
+    return call(number, "get_weather", {"city": "Rome"})
+
+
+def test_calls_wait_for_their_results(server: ScriptedServer, client: Client):
+    """The API wants them right behind the calls, so nothing else is said, nor sent, before."""
+    wish = completion(None, tool_calls=[weather_call()])
+    server.answer(wish, completion("Warm."), completion("Indeed."))
+    talk = Conversation(client)
+    answer = talk.say("How is Rome?", tools=[WEATHER])
+    with pytest.raises(ValueError, match=r"waits for what get_weather came to: tell\("):
+        talk.say("Hello?")
+    with pytest.raises(ValueError, match="get_weather"):
+        talk.run_tools("Hello?", [])
+
+    assert answer.tool_calls
+    assert talk.tell({"celsius": 27}).text == "Warm."
+    assert talk.say("Really?").text == "Indeed."
+    turns = server.chat_requests[2].json["messages"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "tool", "assistant", "user"]  # type: ignore[attr-defined]
+    assert turns[2] == {"role": "tool", "content": '{"celsius":27}', "tool_call_id": "call-0"}  # type: ignore[index]
+
+
+def test_every_call_gets_its_result(server: ScriptedServer, client: Client):
+    """In the order of the calls; one too few or too many leaves everything as it was."""
+    server.answer(
+        completion(None, tool_calls=[weather_call(0), weather_call(1)]), completion("Both warm.")
+    )
+    talk = Conversation(client)
+    with pytest.raises(ValueError, match="nothing to tell"):
+        talk.tell("21")
+    talk.say("Rome and Rome?", tools=[WEATHER])
+    for results in ((), ("21",), ("21", "22", "23")):
+        with pytest.raises(ValueError, match=f"2 results to tell, not {len(results)}"):
+            talk.tell(*results)
+    talk.tell("21", "22")
+
+    told = [turn for turn in talk.messages if turn.role == "tool"]
+    assert [(turn.tool_call_id, turn.content) for turn in told] == [
+        ("call-0", "21"),
+        ("call-1", "22"),
+    ]
+
+
+def test_results_are_told_again_in_a_cell_of_their_own(server: ScriptedServer, client: Client):
+    """Run again, it takes its own turn back and finds the calls that wait; so does rewind."""
+    wish = completion(None, tool_calls=[weather_call()])
+    server.answer(wish, completion("Warm."), completion("Hot."), completion("Well."))
+    cells = Cells()
+    talk = Conversation(client, where=cells)
+    cells.run("ask")
+    talk.say("How is Rome?", tools=[WEATHER])
+    for result in ("27", "37"):
+        cells.run("tell")
+        talk.tell(result)
+
+    assert said(talk) == ["How is Rome?", None, "37", "Hot."]
+    talk.rewind(2)
+    assert talk.say("Hello?").text == "Well."
+
+
+def test_an_answer_without_words_can_be_sent_again(server: ScriptedServer, client: Client):
+    """Empty and not null: null is for calls only, and a chat template may write None."""
+    server.answer(completion(""), completion("now"))
+    talk = Conversation(client)
+    talk.say("first")
+    talk.say("second")
+
+    assert [turn["content"] for turn in server.chat_requests[1].json["messages"]] == [  # type: ignore[attr-defined]
+        "first",
+        "",
+        "second",
+    ]
 
 
 @pytest.mark.processes

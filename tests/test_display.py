@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pandas as pd
+import pytest
 
 from workbench import views
-from workbench.display import Json, View
+from workbench.display import Json, View, for_terminal
 from workbench.records import ServerState, ServerStatus
 
 
@@ -21,6 +22,24 @@ def test_columns_line_up_and_numbers_stand_at_the_right():
     )
 
     assert str(view) == "name    tokens\na        1,024\nlonger       8\ntwo rows"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\tb\nc\r\nd", "a\tb\nc\nd"),
+        ("naïve\u00a0👩\u200d💻", "naïve\u00a0👩\u200d💻"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("a\x1b[2Jb\x1b]0;title\x07c", "a�[2Jb�]0;title�c"),
+        ("over\rwritten\b\x9b", "over�written��"),
+        ("half \ud83d", "half �"),
+    ],
+    ids=["lines", "signs", "colours", "commands", "moves", "half a character"],
+)
+def test_a_terminal_is_not_commanded(text: str, shown: str):
+    """What a model or a server says is written, and every sign of any language stays."""
+    assert for_terminal(text) == shown
+    assert str(View(title=text)) == shown
 
 
 def test_html_escapes_what_a_server_says():

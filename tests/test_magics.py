@@ -15,12 +15,14 @@ from IPython.core.error import UsageError
 from tests.client.test_tools import asks, call, says
 from tests.conftest import PROJECT
 from tests.helpers import eventually, lives
-from tests.scripted import ScriptedServer
+from tests.scripted import HELLO, ROLE, Do, ScriptedServer, reply, stream, text
 from workbench.cells import Canvas, generation_html
 from workbench.errors import (
     ConfigError,
     MissingDependencyError,
+    RequestRejectedError,
     ServerUnreachableError,
+    StreamInterruptedError,
     TypeScriptError,
 )
 from workbench.records import Generation, SamplingParams, Timings
@@ -179,6 +181,21 @@ def test_an_answer_that_never_began_is_not_kept(shell):
         shell.run_cell_magic("chat", "--into answer", "Hello")
 
     assert shell.user_ns["answer"] == "mine"
+
+
+def test_a_cell_that_failed_keeps_its_own_half(shell, asked: ScriptedServer):
+    """``--into`` gets what arrived before the break, and nothing of a cell before."""
+    asked.answer(stream(*HELLO), stream(ROLE, text("ha"), Do.CUT), reply(400, {}))
+    shell.run_cell_magic("chat", "--into whole", "Hi")
+    with pytest.raises(StreamInterruptedError):
+        shell.run_cell_magic("chat", "--into half", "Hi")
+    with pytest.raises(RequestRejectedError):
+        shell.run_cell_magic("chat", "--into none", "Hi")
+    with pytest.raises(UsageError):
+        shell.run_cell_magic("chat", "--into none --tools nowhere", "Hi")
+
+    assert [shell.user_ns[name].text for name in ("whole", "half")] == ["Hello", "ha"]
+    assert "none" not in shell.user_ns
 
 
 def test_telemetry_is_a_dataframe(shell):

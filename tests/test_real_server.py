@@ -8,7 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -215,6 +217,58 @@ def test_leaving_a_stream_frees_the_servers_slot(served: Session):
     assert stream.generation.text
 
 
+ENDLESS = SamplingParams(max_tokens=1500, ignore_eos=True)
+
+
+def ctrl_c_when(is_true: Callable[[], object]) -> threading.Thread:
+    """Send this process what Ctrl-C sends, as soon as *is_true*."""
+
+    def press() -> None:
+        assert eventually(is_true)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    return thread
+
+
+def test_ctrl_c_leaves_a_conversation_whole(served: Session):
+    """No half a turn is kept, the slot is free, and the next question is answered."""
+    talk = served.conversation(system="Be brief.")
+    talk.say("What is vLLM?", GREEDY)
+    before = talk.messages
+    thread = ctrl_c_when(lambda: running_requests(served))
+    with pytest.raises(KeyboardInterrupt):
+        talk.say(LONG, ENDLESS)
+    thread.join()
+
+    assert eventually(lambda: running_requests(served) == 0)
+    assert talk.messages == before
+    assert talk.say("What is ROCm?", GREEDY).finish_reason == "stop"
+
+
+def test_ctrl_c_in_a_batch_keeps_what_was_answered(served: Session, tmp_path: Path):
+    """All slots are free, and the same call goes on with the rest."""
+    keep = tmp_path / "answers.jsonl"
+    prompts = [f"What is {number}?" for number in range(12)]
+    params = SamplingParams(max_tokens=50, ignore_eos=True)
+
+    def kept() -> int:
+        return keep.read_bytes().count(b"\n") - 1 if keep.exists() else 0
+
+    thread = ctrl_c_when(lambda: kept() > 0)
+    with pytest.raises(KeyboardInterrupt):
+        served.map(prompts, params, keep=keep, concurrency=4, progress=False)
+    thread.join()
+    assert eventually(lambda: running_requests(served) == 0)
+    before, finished = len(served.telemetry.frame()), kept()
+    frame = served.map(prompts, params, keep=keep, concurrency=4, progress=False)
+
+    assert 0 < finished < len(prompts)
+    assert len(served.telemetry.frame()) - before == len(prompts) - finished
+    assert frame["output_tokens"].tolist() == [50] * len(prompts)
+
+
 def test_every_request_is_a_row(served: Session):
     """Text is not in it; what the server counted is."""
     answer = served.chat("What is TTFT?", GREEDY)
@@ -384,6 +438,16 @@ def test_a_function_is_called_and_its_result_told(served: Session):
 
     assert [(step.call.name, step.error) for step in run.steps] == [("get_weather", None)]
     assert "27" in run.generation.text
+
+
+def test_results_of_calls_are_told_in_a_conversation(served: Session):
+    """Asked with tools, run by hand, told: vLLM's template takes the turns in this order."""
+    talk = served.conversation()
+    answer = talk.say("What is the weather in Rome?", GREEDY, tools=[WEATHER])
+    weather = {"city": "Rome", "temperature": 27, "condition": "clear"}
+
+    assert [call.name for call in answer.tool_calls] == ["get_weather"]
+    assert "27" in talk.tell(weather, params=GREEDY, tools=[WEATHER]).text
 
 
 def test_a_prompt_is_counted_as_the_server_counts_it(served: Session):

@@ -9,7 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripted import ScriptedServer, completion
+from tests.scripted import (
+    DONE,
+    HELLO,
+    ROLE,
+    STOP,
+    Do,
+    ScriptedServer,
+    completion,
+    reply,
+    stream,
+    text,
+)
 from workbench import __main__, verbs
 
 
@@ -104,6 +115,55 @@ def test_a_chat_that_failed_is_json_too(project: Path):
 
 
 @pytest.mark.processes
+def test_the_json_of_a_chat_has_the_same_keys_whatever_came(project: Path):
+    """A whole answer, half of one, and none: what is unknown is null."""
+    server = ScriptedServer()
+    server.answer(stream(*HELLO), stream(ROLE, text("Hel"), Do.CUT), reply(400, {}))
+    options = ("--base-url", server.base_url, "--model", "pocket")
+    whole, half, none = (
+        json.loads(workbench("chat", "--json", *options, "Hi", home=project).stdout)
+        for _ in range(3)
+    )
+    server.close()
+
+    assert list(whole) == list(half) == list(none)
+    assert {"text", "finish_reason", "request_id", "usage", "error"} <= set(none)
+    assert [none[name] for name in ("ttft_s", "tpot_s", "e2e_latency_s")] == [None] * 3
+    assert (half["text"], half["error"]["type"]) == ("Hel", "StreamInterruptedError")
+    assert (none["text"], none["base_url"], none["error"]["status_code"]) == (
+        "",
+        server.base_url,
+        400,
+    )
+
+
+@pytest.mark.processes
+def test_what_a_server_says_cannot_command_the_terminal(project: Path):
+    """Neither its answer, streamed or whole, nor its error; half a character is no crash."""
+    server = ScriptedServer()
+    evil = "a\x1b[2Jb\ud83d"
+    server.answer(
+        stream(ROLE, chunk_of(evil), STOP, DONE),
+        completion(evil),
+        reply(400, {"error": {"message": evil}}),
+    )
+    options = ("--base-url", server.base_url, "--model", "pocket", "Hi")
+    answers = [workbench("chat", *more, *options, home=project) for more in ((), ("--no-stream",))]
+    refused = workbench("chat", *options, home=project)
+    server.close()
+
+    assert [answer.stdout for answer in answers] == ["a�[2Jb�\n"] * 2
+    assert "a�[2Jb�" in refused.stderr
+    assert refused.returncode == 1
+
+
+def chunk_of(content: str) -> bytes:
+    """As JSON of ASCII: bytes cannot have half a character."""
+    choice = {"index": 0, "delta": {"content": content}}
+    return b"data: %s\n\n" % json.dumps({"choices": [choice]}).encode()
+
+
+@pytest.mark.processes
 def test_any_server_can_be_chatted_with(project: Path):
     """By its URL, with a model's name; the JSON is the answer with its times."""
     server = ScriptedServer()
@@ -138,7 +198,7 @@ def test_every_verb_helps():
     """``--help`` of each verb has a sentence."""
     for command in verbs.workbench.commands.values():
         assert command.help
-        assert command.help.endswith(".")
+        assert command.help.strip().endswith(".")
 
 
 def test_down_works_although_the_settings_name_a_model_that_is_gone(project: Path):

@@ -13,6 +13,7 @@ import sys
 
 import click
 
+from .display import for_terminal
 from .errors import (
     BackendUnavailableError,
     ConfigError,
@@ -75,7 +76,7 @@ def _run(terminal: Terminal) -> int:
 
 
 def _failed(said: str, status: int) -> int:
-    click.echo(said, err=True)
+    click.echo(for_terminal(said), err=True)
     return status
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack
 
 from .client.messages import as_messages
+from .client.tools import told
 from .notebook_cell import CellRun, running_cell
-from .records import ChatMessage, Content, Generation, SamplingParams, ToolRun
+from .records import ChatMessage, Content, Generation, SamplingParams, ToolCall, ToolRun
 
 if TYPE_CHECKING:
     from .client import Ask, Client
@@ -21,7 +22,7 @@ DEFAULT_PARAMS = SamplingParams()
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one asking added: the question, the calls of tools in between, the answer."""
+    """What one asking added: the question or results, the calls of tools in between, the answer."""
 
     messages: tuple[ChatMessage, ...]
     cell: CellRun | None
@@ -35,6 +36,9 @@ class Conversation:
     that was said after: those turns answered words that no longer stand. Several
     turns of one cell, in a loop, stay. In a script every turn is simply added.
     A turn that fails or is interrupted leaves everything as it was.
+
+    An answer that asks for tools waits for their results (:meth:`tell`): until
+    then nothing else can be said, as the API wants it.
 
     Args:
         asks: Who carries it to the server.
@@ -90,11 +94,53 @@ class Conversation:
         Args:
             content: What to say, pictures included.
 
-            ask: As for :meth:`workbench.Session.chat`.
+            ask: As for :meth:`workbench.Session.chat`. With ``tools`` the answer
+                may be calls, which are yours to run.
+
+        Raises:
+            ValueError: The last answer waits for the results of its calls.
         """
-        sent = self.asking(content)
+        return self._ask(self.asking(content), 1, params, ask)
+
+    def tell(
+        self, *results: object, params: SamplingParams | None = None, **ask: Unpack[Ask]
+    ) -> Generation:
+        """
+        Tell what the calls of the last answer came to, and keep what is answered.
+
+        Args:
+            results: One for each call, in their order; what is no text becomes JSON.
+
+            ask: As for :meth:`say`; ``tools`` again, if more calls are welcome.
+
+        Raises:
+            ValueError: There are not as many calls.
+
+        Examples:
+            answer = talk.say("What is the weather in Rome?", tools=[get_weather])
+            talk.tell("27 °C and clear").text
+        """
+        before = self._standing()
+        calls = _open_calls(before)
+        if not calls:
+            raise ValueError("the last answer calls no tool, so there is nothing to tell")
+        if len(results) != len(calls):
+            raise ValueError(
+                f"the last answer calls {_named(calls)}: "
+                f"that is {len(calls)} results to tell, not {len(results)}"
+            )
+        answers = [
+            ChatMessage("tool", told(result), tool_call_id=call.id)
+            for call, result in zip(calls, results, strict=True)
+        ]
+        return self._ask((*_joined(self._front, before), *answers), len(answers), params, ask)
+
+    def _ask(
+        self, sent: tuple[ChatMessage, ...], new: int, params: SamplingParams | None, ask: Ask
+    ) -> Generation:
+        """Send it all, and keep its *new* last messages with the answer as a turn."""
         answer = self._asks.chat(sent, params or self._params, **ask)
-        self.keep(sent, (answer.message,))
+        self._keep((*sent[-new:], answer.message))
         return answer
 
     def run_tools(
@@ -111,13 +157,26 @@ class Conversation:
         return run
 
     def asking(self, content: Content) -> tuple[ChatMessage, ...]:
-        """Return what is to be sent to ask this here; nothing is kept yet."""
-        return as_messages((*_joined(self._front, self._standing()), ChatMessage("user", content)))
+        """
+        Return what is to be sent to ask this here; nothing is kept yet.
+
+        Raises:
+            ValueError: The last answer waits for the results of its calls.
+        """
+        before = self._standing()
+        if calls := _open_calls(before):
+            raise ValueError(
+                f"the last answer waits for what {_named(calls)} came to: "
+                "tell(…) it, or rewind() the turn"
+            )
+        return as_messages((*_joined(self._front, before), ChatMessage("user", content)))
 
     def keep(self, sent: Sequence[ChatMessage], answered: Sequence[ChatMessage]) -> None:
         """Keep the turn that :meth:`asking` began and *answered* ended."""
-        turn = Turn((sent[-1], *answered), self._where())
-        self._turns = (*self._standing(), turn)
+        self._keep((sent[-1], *answered))
+
+    def _keep(self, messages: tuple[ChatMessage, ...]) -> None:
+        self._turns = (*self._standing(), Turn(messages, self._where()))
 
     def rewind(self, turns: int = 1) -> None:
         """Take back the last turns."""
@@ -134,6 +193,15 @@ class Conversation:
 
 def _joined(system: tuple[ChatMessage, ...], turns: Sequence[Turn]) -> tuple[ChatMessage, ...]:
     return (*system, *(message for turn in turns for message in turn.messages))
+
+
+def _open_calls(turns: Sequence[Turn]) -> tuple[ToolCall, ...]:
+    """Return the calls that the last message asks for: nobody has answered them yet."""
+    return turns[-1].messages[-1].tool_calls if turns else ()
+
+
+def _named(calls: Sequence[ToolCall]) -> str:
+    return ", ".join(call.name for call in calls)
 
 
 def _shown(message: ChatMessage) -> str:

@@ -8,6 +8,7 @@ notebook shows a view without this module knowing IPython.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +20,20 @@ STYLE = (
     "font-variant-numeric:tabular-nums;border-collapse:collapse;"
     "color:var(--jp-ui-font-color1,inherit)"
 )
+
+
+# Colours go; of the rest that a terminal obeys, or cannot write, a mark stays.
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def for_terminal(text: str) -> str:
+    """
+    Return text from outside so that a terminal only writes it.
+
+    It obeys escape sequences, whoever sent them: a model, a server, a proxy.
+    """
+    return _COMMANDS.sub("\N{REPLACEMENT CHARACTER}", _COLOURS.sub("", text).replace("\r\n", "\n"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +65,7 @@ class View:
         table = ([self.columns] if self.columns else []) + list(self.rows)
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         lines = [self._line(cells, widths) for cells in table]
-        return "\n".join(part for part in (self.title, *lines, self.note) if part)
+        return for_terminal("\n".join(part for part in (self.title, *lines, self.note) if part))
 
     def __repr__(self) -> str:
         return str(self)

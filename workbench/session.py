@@ -377,7 +377,7 @@ class Session:
             prompts: Texts or conversations.
 
             keep: A file that answers are written into as they come; those that
-                are there are not asked for again.
+                are there, of the same server, are not asked for again.
 
             progress: Draw a bar.
 

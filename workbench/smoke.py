@@ -23,7 +23,7 @@ from time import perf_counter
 from typing import TypeAlias
 
 from .client import Client, Retries, Timeouts
-from .client.refusals import public_url, said
+from .client.refusals import HINT_KEY, public_url, said
 from .errors import MissingDependencyError, WorkbenchError
 from .records import Generation, SamplingParams, Verdict
 from .servers.base import Answer, ask, served_models
@@ -49,7 +49,6 @@ EXCERPT_CHARS = 60
 HINT_DOWN = "Is the server up? `workbench status` tells; `workbench up` starts it."
 HINT_LOGS = "See what the server says: workbench logs"
 HINT_PATH = "Check that the base URL ends in /v1: `workbench status` shows it."
-HINT_KEY = "Give the key that the server was started with: OPENAI_API_KEY"
 HINT_HERE = "This machine refused it, before any server was asked."
 HINT_CURL = "Install curl to see what a shell script would get."
 HINT_DIFFERENT = (

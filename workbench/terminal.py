@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import click
 
 from . import units
+from .display import for_terminal
 from .records import Generation, Progress, SamplingParams
 from .session import Session
 from .views import phase_line, status_line
@@ -88,7 +89,7 @@ class Terminal:
         """Write the answer as it comes, then how it came."""
         with self.session.stream(messages, params, **ask) as stream:
             for piece in stream:
-                click.echo(piece, nl=False)
+                click.echo(for_terminal(piece), nl=False)
         click.echo()
         click.echo(click.style(status_line(stream.generation), dim=True), err=True)
         return stream.generation

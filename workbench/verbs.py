@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 import click
 
 from . import views
-from .display import Json, View
+from .display import Json, View, for_terminal
 from .errors import ClientError, ServerError, SwitchError
 from .records import Diagnosis, Generation, Progress, SamplingParams, ServerState
 from .session import Session
@@ -187,7 +187,7 @@ def use(skin: Skin, /, model: str, drain_timeout_s: float, as_json: bool, **sett
     Serve MODEL instead of the one that runs, and go back if that fails.
 
     MODEL is a name of the catalogue (workbench models), a folder below models/,
-    or a name of the hub for a container.
+    or a name of the hub.
     """
     of_server, of_model = _split(settings)
     with skin.configured(**of_server) as session, skin.progress() as on_progress:
@@ -318,7 +318,7 @@ def chat(
         if as_json:
             return _answer_as_json(session, text, params, ask, streamed=not no_stream)
         if no_stream:
-            skin.lines([session.chat(text, params, **ask).text])
+            skin.lines([for_terminal(session.chat(text, params, **ask).text)])
         else:
             skin.answer(text, params, **ask)
     return None

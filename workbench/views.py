@@ -8,7 +8,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import fill, indent, shorten
@@ -387,10 +387,20 @@ def generation_data(generation: Generation) -> dict[str, Any]:
 
 def refusal_data(error: ClientError) -> dict[str, Any]:
     """Write a request that failed as data, in the form of an answer: with what had come of it."""
-    data = generation_data(error.partial) if error.partial else {"text": "", "usage": None}
+    data = generation_data(error.partial) if error.partial else _nothing_data(error)
     status = getattr(error, "status_code", None)
     about = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
     return data | {"request_id": error.request_id, "error": about | {"status_code": status}}
+
+
+def _nothing_data(error: ClientError) -> dict[str, Any]:
+    """Write an answer of which nothing came: every key is there, and what is unknown is null."""
+    data = {
+        item.name: None if item.default is MISSING else item.default
+        for item in fields(Generation)
+        if item.name != "timings"
+    }
+    return data | {"text": "", "attempts": None, "base_url": error.base_url}
 
 
 def phase_line(phase: BootPhase) -> str:

@@ -10,9 +10,11 @@ import pytest
 
 from tests.scripted import (
     DONE,
+    HELLO,
     ROLE,
     STOP,
     Answer,
+    Do,
     ScriptedServer,
     chunk,
     event,
@@ -21,9 +23,13 @@ from tests.scripted import (
     text,
 )
 from workbench.client import Client
-from workbench.errors import ClientError, ServerFailureError
+from workbench.errors import ClientError, ContextLengthError, ServerFailureError
 
 MIB = 2**20
+
+NO_HTTP = Answer((), before_headers=(b"SSH-2.0-OpenSSH_9.6", Do.CUT))
+GZIP = {"content-type": "text/event-stream", "content-encoding": "gzip"}
+BRACKETS = b"[" * 100_000
 
 
 def test_a_line_of_ten_megabytes_is_one_chunk(server: ScriptedServer, client: Client) -> None:
@@ -75,6 +81,11 @@ def test_fields_that_nobody_knows_are_passed_over(server: ScriptedServer, client
         ),
         pytest.param(stream(event({"error": "boom"})), id="an-error-in-a-word"),
         pytest.param(stream(), id="nothing"),
+        pytest.param(NO_HTTP, id="no-http"),
+        pytest.param(Answer((b"plain",), headers=GZIP), id="not-compressed-as-said"),
+        pytest.param(stream(b"data: " + BRACKETS + b"\n\n"), id="brackets-without-end"),
+        pytest.param(reply(200, BRACKETS.decode()), id="brackets-in-one-piece"),
+        pytest.param(reply(400, BRACKETS.decode()), id="brackets-that-refuse"),
     ],
 )
 @pytest.mark.parametrize("streamed", [True, False])
@@ -100,3 +111,36 @@ def test_a_proxys_page_is_quoted(server: ScriptedServer, client: Client) -> None
         client.chat("hi")
 
     assert caught.value.status_code == 502
+
+
+def test_another_protocols_port_is_said_to_be_one(server: ScriptedServer, client: Client) -> None:
+    """
+    SSH, a database, TLS where http:// was written: it answers, so it is not "down".
+    """
+    server.answer(NO_HTTP)
+    with pytest.raises(ServerFailureError, match="is no HTTP") as caught:
+        client.chat("hi")
+
+    assert "port" in str(caught.value.hint)
+
+
+def test_a_sentence_of_megabytes_is_shown_in_part(server: ScriptedServer, client: Client) -> None:
+    """
+    Validators quote the request; all of it is in the error's body.
+    """
+    message = "maximum context length is 2048 tokens" + "x" * 10 * MIB
+    server.answer(reply(400, {"error": {"message": message}}))
+    with pytest.raises(ContextLengthError) as caught:
+        client.chat("hi")
+
+    assert len(caught.value.message) < 3000
+    assert caught.value.body == {"error": {"message": message}}
+
+
+def test_a_media_type_may_be_written_in_capitals(server: ScriptedServer, client: Client) -> None:
+    """
+    RFC 9110, 8.3.1: type and subtype are the same in any case.
+    """
+    server.answer(Answer(HELLO, headers={"content-type": "Text/Event-Stream; Charset=UTF-8"}))
+
+    assert client.stream("hi").read().text == "Hello"

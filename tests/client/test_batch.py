@@ -32,6 +32,9 @@ def asking(server: ScriptedServer) -> Iterator[Client]:
         yield client
 
 
+URL = "http://gpu-box:8000/v1"
+
+
 def says(words: str, *before: threading.Event) -> Answer:
     return stream(*before, ROLE, text(words), STOP, DONE)
 
@@ -163,6 +166,43 @@ def test_half_a_line_is_dropped(server: ScriptedServer, asking: Client, tmp_path
     assert asked(server) == ["a", "b", "b"]
     assert all(json.loads(line) for line in keep.read_text().splitlines())
     assert len(keep.read_text().splitlines()) == 3
+
+
+def test_what_another_server_answered_is_not_taken(
+    server: ScriptedServer, asking: Client, tmp_path: Path
+) -> None:
+    """
+    Its model of this name may be another; its answers stay, for when it is asked again.
+    """
+    keep = tmp_path / "answers.jsonl"
+    asking.map(["a"], keep=keep)
+    other = ScriptedServer()
+    other.answer(says("from the other"))
+    with Client(other.base_url, model="pocket", timeouts=QUICK, retries=NEVER) as client:
+        rows = client.map(["a"], keep=keep)
+    other.close()
+
+    assert [row.text for row in rows] == ["from the other"]
+    assert [row.text for row in asking.map(["a"], keep=keep)] == ["Hello"]
+    assert (asked(server), asked(other)) == (["a"], ["a"])
+
+
+def test_a_file_that_names_no_server_goes_on(
+    server: ScriptedServer, asking: Client, tmp_path: Path
+) -> None:
+    """
+    Its lines were written before servers were told apart; what is added tells.
+    """
+    keep = tmp_path / "answers.jsonl"
+    asking.map(["a"], keep=keep)
+    head, line = keep.read_text().splitlines()
+    old = json.loads(line)
+    assert old.pop("base_url") == server.base_url
+    keep.write_text(f"{head}\n{json.dumps(old)}\n")
+    asking.map(["a", "b"], concurrency=1, keep=keep)
+
+    assert asked(server) == ["a", "b"]
+    assert json.loads(keep.read_text().splitlines()[2])["base_url"] == server.base_url
 
 
 def test_another_file_is_left_alone(asking: Client, tmp_path: Path) -> None:
@@ -305,16 +345,16 @@ def test_a_file_may_be_torn_anywhere(tmp_path: Path) -> None:
     What is whole before the tear is there, and what is added later is whole too.
     """
     path = tmp_path / "answers.jsonl"
-    with KeptAnswers(path) as kept:
+    with KeptAnswers(path, base_url=URL) as kept:
         for key in "abc":
             kept.add(key, {"text": key, "error_type": None})
     whole = path.read_bytes()
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with KeptAnswers(path) as kept:
+        with KeptAnswers(path, base_url=URL) as kept:
             kept.add("d", {"text": "d", "error_type": None})
         lines = whole[:length].count(b"\n")
-        with KeptAnswers(path) as kept:
+        with KeptAnswers(path, base_url=URL) as kept:
             found = [key for key in "abcd" if kept.take(key)]
         assert found == [*"abc"[: max(0, lines - 1)], "d"]
 

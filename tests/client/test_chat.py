@@ -112,14 +112,12 @@ def test_without_a_model_the_first_served_is_asked_for_once(server: ScriptedServ
 
 def test_a_model_that_was_switched_away_is_asked_for_again(server: ScriptedServer) -> None:
     """
-    A client that found its model itself finds the new one after a switch.
+    A client that found its model itself finds the new one after a switch, with the same request.
     """
     server.listings = [model_list("old"), model_list("new")]
     server.answer(NO_SUCH_MODEL, completion())
     with Client(server.base_url) as client:
-        with pytest.raises(errors.ModelNotServedError):
-            client.chat("a")
-        answer = client.chat("b")
+        answer = client.chat("a")
 
     assert answer.model == "new"
 
@@ -291,6 +289,22 @@ def test_a_key_is_sent_and_never_shown(server: ScriptedServer) -> None:
 
     assert server.requests[0].headers["authorization"] == f"Bearer {key}"
     assert key not in "".join(f"{thing!r}{thing!s}" for thing in shown)
+
+
+@pytest.mark.parametrize("key", ["500", "error", "message", "null"])
+def test_a_key_that_is_a_word_of_the_answer_hides_it(server: ScriptedServer, key: str) -> None:
+    """
+    What is left without it may be no JSON: the kind stays, and the words are shown as they are.
+    """
+    said = {"error": {"message": "no", "code": 500, "param": None}}
+    server.answer(reply(500, said), stream(event(said)))
+    with Client(server.base_url, api_key=key, model="pocket", retries=NEVER) as client:
+        for ask in (client.chat, lambda prompt: client.stream(prompt).read()):
+            with pytest.raises(errors.ServerFailureError) as caught:
+                ask("hi")
+
+            assert caught.value.status_code == 500
+            assert key not in str(caught.value.body)
 
 
 def test_without_a_key_the_environments_is_not_taken(

@@ -11,11 +11,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.client.conftest import QUICK
 from tests.helpers import eventually
 from tests.scripted import (
     DONE,
@@ -27,8 +28,9 @@ from tests.scripted import (
     stream,
     text,
 )
-from workbench.client import Client
-from workbench.records import Outcome
+from workbench.client import Client, amap
+from workbench.errors import ClientError, StreamInterruptedError
+from workbench.records import Failure, Outcome
 
 STALL_AFTER_A_TOKEN = stream(text("Hel"), Do.STALL)
 
@@ -104,6 +106,92 @@ def test_ctrl_c_while_waiting_for_the_whole_frees_the_slot(
 
     assert eventually(lambda: server.hung_up == 1)
     assert len(outcomes) == 1
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda client: client.chat("hi"), id="chat"),
+        pytest.param(lambda client: client.map(["a", "b"]), id="map"),
+        pytest.param(lambda client: client.run_tools("hi", []), id="run_tools"),
+    ],
+)
+def test_who_waits_on_a_client_that_is_closed_is_told(
+    server: ScriptedServer, ask: Callable[[Client], object]
+) -> None:
+    """
+    By another thread, as when the server is stopped: an error of ours, and the slots are free.
+    """
+    server.answer(Answer((), before_headers=(Do.STALL,)))
+    client = Client(server.base_url, model="pocket", timeouts=QUICK)
+
+    def close() -> None:
+        eventually(lambda: server.stalling >= 1)
+        client.close()
+
+    closer = threading.Thread(target=close)
+    closer.start()
+    with pytest.raises(ClientError, match="client was closed") as caught:
+        ask(client)
+    closer.join(10)
+
+    assert caught.value.base_url == client.base_url
+    assert eventually(lambda: server.hung_up == server.stalling)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        pytest.param(lambda client: client.achat("hi"), id="achat"),
+        pytest.param(lambda client: client.astream("hi").read(), id="astream"),
+    ],
+)
+def test_who_awaits_a_client_that_is_closed_is_told(
+    server: ScriptedServer, ask: Callable[[Client], Awaitable[object]]
+) -> None:
+    """
+    At once and with what came, where it waited for a limit; its task goes on, the client is over.
+    """
+    server.answer(STALL_AFTER_A_TOKEN)
+
+    async def wait_for_it(client: Client) -> str:
+        with pytest.raises(StreamInterruptedError, match="client was closed"):
+            await ask(client)
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="client is closed"):
+            await client.achat("again")
+        return "went on"
+
+    async def scene() -> str:
+        client = Client(server.base_url, model="pocket")
+        waits = asyncio.create_task(wait_for_it(client))
+        while not server.stalling:
+            await asyncio.sleep(0.001)
+        await client.aclose()
+        return await asyncio.wait_for(waits, 10)
+
+    assert asyncio.run(scene()) == "went on"
+    assert eventually(lambda: server.hung_up == 1)
+
+
+def test_an_awaited_batch_ends_with_its_client(server: ScriptedServer) -> None:
+    """
+    The prompts that are left are not asked on connections that nobody would close.
+    """
+    server.answer(STALL_AFTER_A_TOKEN)
+
+    async def scene() -> None:
+        client = Client(server.base_url, model="pocket")
+        waits = asyncio.create_task(amap(client, map(str, range(100)), concurrency=1))
+        while not server.stalling:
+            await asyncio.sleep(0.001)
+        await client.aclose()
+        with pytest.raises(RuntimeError, match="client is closed"):
+            await asyncio.wait_for(waits, 10)
+
+    asyncio.run(scene())
+
+    assert len(server.chat_requests) == 1
 
 
 def test_the_plain_verbs_work_while_a_loop_runs(client: Client, server: ScriptedServer) -> None:
@@ -211,6 +299,44 @@ def test_leaving_an_awaited_stream_frees_the_slot(
         await asyncio.wait([task])
 
     asyncio.run(scene())
+
+    assert eventually(lambda: server.hung_up == 1)
+    assert len(outcomes) == 1
+
+
+def test_a_stream_that_is_closed_before_it_began_tells_its_outcome(
+    client: Client, server: ScriptedServer, outcomes: list[Outcome]
+) -> None:
+    """
+    Its task has not taken a step; cancelled plainly it never would, and nobody were told.
+    """
+
+    async def scene() -> None:
+        await client.astream("hi").aclose()
+
+    asyncio.run(scene())
+
+    assert [type(outcome) for outcome in outcomes] == [Failure]
+    assert server.chat_requests == []
+
+
+def test_an_awaited_stream_that_is_forgotten_frees_the_slot(
+    client: Client, server: ScriptedServer, outcomes: list[Outcome]
+) -> None:
+    """
+    Whichever thread the collector runs on: a task is cancelled on its own loop.
+    """
+    server.answer(STALL_AFTER_A_TOKEN)
+
+    async def scene() -> None:
+        kept = [client.astream("hi")]
+        while not server.stalling:
+            await asyncio.sleep(0.001)
+        await asyncio.to_thread(kept.clear)
+        while not outcomes:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(scene(), 10))
 
     assert eventually(lambda: server.hung_up == 1)
     assert len(outcomes) == 1

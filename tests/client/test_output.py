@@ -110,9 +110,30 @@ def test_an_answer_that_was_cut_off_is_said_to_be(server: ScriptedServer, client
     assert "max_tokens" in str(caught.value.hint)
 
 
+def test_brackets_without_end_are_no_form(server: ScriptedServer, client: Client) -> None:
+    """
+    A small model that is kept to JSON may open them until max_tokens.
+    """
+    answer = (ROLE, text("[" * 100_000), chunk({}, finish_reason="length"), DONE)
+    server.answer(stream(*answer))
+    for output in (OutputFormat(kind="json_object"), list[object]):
+        with pytest.raises(OutputFormatError):
+            client.stream("x", output=output).read()
+
+
 def test_what_is_no_form_is_a_mistake(client: Client) -> None:
     """
     Found before a request.
     """
     with pytest.raises(TypeError, match="an output is"):
         client.chat("x", output=5)
+
+
+def test_a_kind_that_nobody_knows_is_a_mistake(server: ScriptedServer, client: Client) -> None:
+    """
+    Servers pass over a field they do not know, and the answer would look as if kept to it.
+    """
+    with pytest.raises(TypeError, match="regex, choice, grammar, not 'regexp'"):
+        client.chat("x", output=OutputFormat(kind="regexp", value="a+"))  # type: ignore[arg-type]
+
+    assert server.requests == []

@@ -182,6 +182,16 @@ def test_a_refusal_becomes_the_error_it_means(
     assert error.hint
 
 
+def test_a_refused_key_says_which_names_count() -> None:
+    """
+    OPENAI_API_KEY alone is passed over (settings.load), and its owner would try it for ever.
+    """
+    error = refusals.error_for(Refusal(status_code=401, body={}), base_url=URL)
+
+    assert "WORKBENCH_API_KEY" in str(error.hint)
+    assert "OPENAI_API_KEY, which counts only beside OPENAI_BASE_URL" in str(error.hint)
+
+
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
 from typing import Annotated, Literal
 
@@ -357,3 +359,26 @@ def test_tools_that_cannot_be_told_apart_are_a_mistake(client: Client) -> None:
         client.run_tools("x", [get_weather], max_rounds=-1)
     with pytest.raises(TypeError, match="run_tools takes functions"):
         client.run_tools("x", [get_weather], tools=[get_weather])
+
+
+def test_ctrl_c_ends_a_coroutine_function(server: ScriptedServer, client: Client) -> None:
+    """
+    It may wait for minutes, and nobody waits for it once the caller has left.
+    """
+    ended: list[str] = []
+
+    async def get_time() -> str:
+        """Tell the time."""
+        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            await asyncio.wait_for(asyncio.Event().wait(), 10)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+        return "never"
+
+    server.answer(asks(call(0, "get_time", {})))
+    with pytest.raises(KeyboardInterrupt):
+        client.run_tools("What time is it?", [get_time])
+
+    assert ended == ["cancelled"]

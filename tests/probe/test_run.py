@@ -198,7 +198,7 @@ def test_the_newest_probe_of_a_model_is_found(server: ScriptedServer, tmp_path: 
     Among those of others, torn lines and lines of another form.
     """
     path = tmp_path / "state" / "probes.jsonl"
-    assert last_probe(path, model="pocket") is None
+    assert last_probe(path, base_url=server.base_url, model="pocket") is None
     question = named("models")
     for model in ("pocket", "other", "pocket"):
         server.listings = [model_list(model)]
@@ -206,13 +206,27 @@ def test_the_newest_probe_of_a_model_is_found(server: ScriptedServer, tmp_path: 
         keep(found, path)
     with path.open("a") as handle:
         handle.write('{"at": "yesterday", "model": "pocket"}\n[]\n{"at": "20')
-    kept = last_probe(path, model="pocket")
+    kept = last_probe(path, base_url=server.base_url, model="pocket")
 
     assert kept is not None
     assert kept.verdicts == {"models": Verdict.PASS}
     assert (kept.base_url, kept.vllm_version) == (server.base_url, None)
     assert kept.at == found.at.replace(microsecond=0)
-    assert last_probe(path, model="mini") is None
+    assert last_probe(path, base_url=server.base_url, model="mini") is None
+
+
+def test_a_probe_of_another_server_is_not_taken(server: ScriptedServer, tmp_path: Path) -> None:
+    """
+    A model of the same name there may lack a tool parser; a line that names no server is nobody's.
+    """
+    path = tmp_path / "probes.jsonl"
+    keep(probe(server.base_url, questions=named("models")), path)
+    with path.open("a") as handle:
+        handle.write('{"at": "2026-01-01T00:00:00+00:00", "model": "pocket", ')
+        handle.write('"vllm_version": null, "verdicts": {}}\n')
+
+    assert last_probe(path, base_url="http://gpu-box:8000/v1", model="pocket") is None
+    assert last_probe(path, base_url=server.base_url, model="pocket") is not None
 
 
 def test_a_full_disk_costs_no_table(
@@ -238,7 +252,7 @@ def test_a_session_keeps_its_probe_and_records_no_requests(
         recorded = len(session.telemetry.frame())
 
     assert recorded == 0
-    kept = last_probe(tmp_path / "probes.jsonl", model="pocket")
+    kept = last_probe(tmp_path / "probes.jsonl", base_url=server.base_url, model="pocket")
     assert kept is not None
     assert kept.verdicts == verdicts(found)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripted import ScriptedServer, completion, model_list, reply
+from tests.scripted import ScriptedServer, completion, model_list
 from workbench.client import Client
 from workbench.errors import ServerUnreachableError
 from workbench.switch import Gate, Journal
@@ -78,17 +78,3 @@ def test_or_it_fails_at_once_by_choice(server: ScriptedServer, tmp_path: Path):
 
     assert "WORKBENCH_DURING_SWITCH=wait" in caught.value.hint
     assert server.requests == []
-
-
-def test_a_client_that_names_no_model_follows_a_switch_that_it_did_not_see(server: ScriptedServer):
-    """The server's first model was remembered; it serves another one now."""
-    gone = reply(404, {"error": {"message": "no such model"}})
-    server.answer(completion("one"), gone, completion("two"))
-    server.listings = [model_list("pocket"), model_list("pocket-mini")]
-
-    with Client(server.base_url) as client:
-        client.chat("Hello")
-        assert client.chat("Hello").text == "two"
-    assert [request.json["model"] for request in server.chat_requests] == [
-        *("pocket", "pocket", "pocket-mini")
-    ]

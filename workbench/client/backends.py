@@ -17,9 +17,17 @@ class Backends:
         self._make = make
         self._kept: dict[asyncio.AbstractEventLoop, AsyncGenerator[ChatBackend, None]] = {}
         self._here: dict[asyncio.AbstractEventLoop, ChatBackend] = {}
+        self._closed = False
 
     async def here(self) -> ChatBackend:
-        """Return the running loop's adapter, made when first needed."""
+        """
+        Return the running loop's adapter, made when first needed.
+
+        Raises:
+            RuntimeError: The client was closed.
+        """
+        if self._closed:
+            raise RuntimeError("the client is closed")
         loop = asyncio.get_running_loop()
         if loop not in self._here:
             self._kept[loop] = self._keep(loop)
@@ -27,7 +35,8 @@ class Backends:
         return self._here[loop]
 
     async def aclose(self) -> None:
-        """Close the running loop's adapter."""
+        """Close the running loop's adapter, and make no other."""
+        self._closed = True
         if keeper := self._kept.get(asyncio.get_running_loop()):
             await keeper.aclose()
 

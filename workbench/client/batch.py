@@ -20,7 +20,7 @@ from collections.abc import (
     Sized,
 )
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from functools import partial
 from itertools import islice
@@ -155,7 +155,7 @@ class Batch:
         self._task, self._total = asyncio.current_task(), total
         if self._abandoned:
             raise asyncio.CancelledError
-        with KeptAnswers(self._keep) if self._keep is not None else nullcontext() as kept:
+        with self._kept() as kept:
             if kept:
                 # The answer depends on it, and another may be served next time.
                 self._ask["model"] = await self._client.amodel_name(self._ask.get("model"))
@@ -165,6 +165,11 @@ class Batch:
                 first = group.exceptions[0]
                 raise first from first.__cause__
         return [self._rows[index] for index in range(len(self._rows))]
+
+    def _kept(self) -> AbstractContextManager[KeptAnswers | None]:
+        if self._keep is None:
+            return nullcontext()
+        return KeptAnswers(self._keep, base_url=self._client.base_url)
 
     def cancel(self) -> None:
         """Give up, those under way too. Call on the loop."""
@@ -226,7 +231,7 @@ class Batch:
         try:
             facts["tool_calls"] = tuple(ToolCall(**call) for call in answer["tool_calls"])
             value = self._parse(answer["text"]) if self._parse else None
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             return None  # edited, or the type has become stricter: asked again
         return Row(index=index, prompt=_text_of(prompt), parsed=value, **facts)
 

@@ -12,14 +12,14 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
 from http import HTTPStatus
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self, TypeAlias, TypedDict, TypeVar, Unpack
 from urllib.parse import urlsplit
 
-from ..errors import RequestRejectedError
+from ..errors import ClientError, RequestRejectedError
 from ..records import (
     Embeddings,
     Generation,
@@ -51,6 +51,7 @@ OnOutcome: TypeAlias = Callable[[Outcome], object]
 DEFAULT_URL = "http://localhost:8000/v1"
 
 HINT_EMBED = "{model} writes and does not embed; serve a model that was made for embeddings."
+HINT_CLOSED = "Make another client; a map with keep=… goes on where it was."
 
 
 async def _open() -> bool:
@@ -309,8 +310,8 @@ class Client:
 
             keep: A file (JSON Lines) to which every finished answer is added.
                 A later call takes from it what was asked in the same way
-                (model, messages, params, options), and asks for the rest and
-                for what failed. Answers are in it; of prompts only a SHA-256,
+                (base URL, model, messages, params, options), and asks for the
+                rest and for what failed. Answers are in it; of prompts only a SHA-256,
                 from which who has the file could confirm a guess.
 
             on_progress: Called on the caller's thread with every finished one.
@@ -403,7 +404,8 @@ class Client:
         self._loop.close()
 
     async def aclose(self) -> None:
-        """Close what was opened on the caller's loop, then as :meth:`close`."""
+        """End and close what was opened on the caller's loop, then as :meth:`close`."""
+        self._route.close_here()
         await self._backends.aclose()
         await asyncio.to_thread(self.close)
 
@@ -501,6 +503,13 @@ class Client:
         try:
             meanwhile()
             return result.result()
+        except CancelledError:
+            # Only the loop's end does that: Ctrl-C comes as itself.
+            raise ClientError(
+                f"The client was closed while it waited for {self.base_url}.",
+                hint=HINT_CLOSED,
+                base_url=self.base_url,
+            ) from None
         finally:
             if not result.done():
                 # Ctrl-C: the request must not go on without its caller.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from time import perf_counter
@@ -60,6 +60,14 @@ class Route:
     version: VllmVersion
     tell: Callable[[Outcome], None]
     gate: Callable[[], Awaitable[bool]]
+    underway: set[Exchange] = field(default_factory=set)
+
+    def close_here(self) -> None:
+        """End what is under way on the running loop, whose connections are about to close."""
+        here = asyncio.get_running_loop()
+        for exchange in list(self.underway):
+            if exchange.is_on(here):
+                exchange.close()
 
 
 class Exchange:
@@ -91,6 +99,7 @@ class Exchange:
         self._publish = publish
         self._task: asyncio.Task[object] | None = None
         self._abandoned = False
+        self._closed = False
         self._sent = False
         self._delivered = False
         self.draft = Draft(
@@ -112,12 +121,16 @@ class Exchange:
                 request itself went well, and that is what is told.
         """
         self._task = asyncio.current_task()
+        self._route.underway.add(self)
         try:
             if self._abandoned:
                 raise asyncio.CancelledError
             await self._fetch()
         except BaseException as exc:
             self._route.tell(self._failure(exc))
+            if self._closed and self._task and isinstance(exc, asyncio.CancelledError):
+                self._task.uncancel()  # it is the caller's own, and goes on
+                raise self._client_closed() from None
             raise
         else:
             generation = self.draft.generation(perf_counter())
@@ -127,6 +140,7 @@ class Exchange:
             return replace(generation, parsed=parsed(generation, self._parse))
         finally:
             self._task = None
+            self._route.underway.discard(self)
             if self._publish:
                 self._publish(None)
 
@@ -137,6 +151,15 @@ class Exchange:
         self._abandoned = True
         if self._task is not None:
             self._task.cancel()
+
+    def close(self) -> None:
+        """Give up as :meth:`cancel`; whoever awaits it is told why. Call on the loop."""
+        self._closed = True
+        self.cancel()
+
+    def is_on(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Tell whether it runs on *loop*."""
+        return self._task is not None and self._task.get_loop() is loop
 
     async def _fetch(self) -> None:
         if await self._route.gate():
@@ -288,6 +311,14 @@ class Exchange:
             body=refused.body,
             requested=requested,
             served=served,
+        )
+
+    def _client_closed(self) -> StreamInterruptedError:
+        return StreamInterruptedError(
+            "The client was closed while the answer came.",
+            base_url=self.draft.base_url,
+            request_id=self.draft.request_id,
+            partial=self.draft.generation(perf_counter()),
         )
 
     def _stalled(self) -> RequestTimeoutError:

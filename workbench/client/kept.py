@@ -2,8 +2,8 @@
 Answers kept in a file, so that a batch that died goes on where it was.
 
 One JSON object a line, the first says what the file is. A line is written at
-once and whole or torn; a torn last one is dropped. Knows lines and their keys
-only: what an answer is, is the batch's business.
+once and whole or torn; a torn last one is dropped. Knows lines, their keys and
+who answered only: what an answer is, is the batch's business.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from ..errors import ConfigError
+from ..records import fields_of
 
 HEADER = b'{"file": "answers of workbench map", "version": 1}\n'
 
@@ -39,13 +39,19 @@ class KeptAnswers:
     Flushed to the system with every answer: the end of this process loses
     none, a power cut the last few.
 
+    Args:
+        base_url: Of the server that answers. What others have answered stays in
+            the file and is passed over, except in lines of a time when the server
+            was not written down: the batch took those then, and goes on with them.
+
     Raises:
         ConfigError: It cannot be opened or written, something else is in it,
             or another batch is writing to it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, base_url: str) -> None:
         self.path = Path(path)
+        self._base_url = base_url
         self._lines: dict[str, list[bytes]] = {}
         with _translated(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +73,8 @@ class KeptAnswers:
     def add(self, key: str, answer: Mapping[str, Any]) -> None:
         """Write an answer, or with its ``error_type`` that there was none."""
         # ASCII, because a model can end inside a surrogate pair, which UTF-8 refuses.
-        line = json.dumps({"key": key, **answer}, default=_fields).encode("ascii") + b"\n"
+        whole = {"key": key, "base_url": self._base_url, **answer}
+        line = json.dumps(whole, default=fields_of).encode("ascii") + b"\n"
         with _translated(self.path):
             self._file.write(line)
             self._file.flush()
@@ -108,7 +115,7 @@ class KeptAnswers:
                 self._file.truncate(end)
                 break
             end += len(line)
-            if (key := _key_of_good(line)) is not None:
+            if (key := _key_of_good(line, self._base_url)) is not None:
                 self._lines.setdefault(key, []).append(line)
 
 
@@ -119,25 +126,21 @@ def key_of(question: Mapping[str, object]) -> str:
     Raises:
         TypeError: There is something in it that JSON has no form for.
     """
-    text = json.dumps(question, default=_fields, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(question, default=fields_of, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
-def _key_of_good(line: bytes) -> str | None:
+def _key_of_good(line: bytes, base_url: str) -> str | None:
     try:
         answer = json.loads(line)
     except ValueError:  # damaged by something else than us: asked again
         return None
     if not isinstance(answer, dict) or answer.get("error_type") is not None:
         return None
+    if answer.get("base_url", base_url) != base_url:
+        return None
     key = answer.get("key")
     return key if isinstance(key, str) and isinstance(answer.get("text"), str) else None
-
-
-def _fields(value: object) -> dict[str, object]:
-    if not is_dataclass(value):
-        raise TypeError(f"{type(value).__name__} cannot be written as JSON, which keep= needs")
-    return {item.name: getattr(value, item.name) for item in fields(value)}
 
 
 def _refused(message: str, hint: str) -> ConfigError:

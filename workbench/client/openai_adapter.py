@@ -40,6 +40,7 @@ from .sse import EventParser
 NO_KEY = "none"
 
 HINT_UNREACHABLE = "Is the server up? %wb status tells; `workbench up` starts it."
+HINT_PORT = "Check the port, and whether the base URL begins with https:// or http://."
 HINT_CONNECT = "Check the address and the network, or raise Timeouts.connect_s."
 HIDDEN = "***"
 DONE = "[DONE]"
@@ -97,7 +98,9 @@ class OpenAIBackend:
         request_id = response.headers.get("x-request-id")
         if request_id:
             yield (Opened(request_id),)
-        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+        # The name of a type may be written in capitals too (RFC 9110, 8.3.1).
+        kind = response.headers.get("content-type", "").lower()
+        if not kind.startswith("text/event-stream"):
             with self._translated(streaming=True):
                 body = await response.text()
             raise self._nonsense("no event stream", body)
@@ -164,7 +167,7 @@ class OpenAIBackend:
     def _parsed(self, text: str) -> dict[str, object]:
         try:
             parsed = json.loads(text)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:  # or brackets without end
             raise self._nonsense("no JSON", text) from exc
         if not isinstance(parsed, dict):
             raise self._nonsense("no JSON object", text)
@@ -207,6 +210,7 @@ class OpenAIBackend:
         Returns:
             ``None`` for an exception that is neither's: a mistake in the code.
         """
+        import aiohttp
         import httpx2
         import openai
 
@@ -219,7 +223,10 @@ class OpenAIBackend:
             return self._too_slow()
         if isinstance(exc, openai.APIConnectionError):
             return self._lost(exc.__cause__ or exc)
-        if isinstance(exc, (httpx2.RequestError, ssl.SSLError, OSError)):
+        if isinstance(exc, aiohttp.ClientResponseError):
+            # The one that passes through httpx and the SDK as it is.
+            return self._garbled(exc.message)
+        if isinstance(exc, (httpx2.RequestError, aiohttp.ClientError, ssl.SSLError, OSError)):
             # Raised bare while a body is read; the SDK wraps them before that.
             return self._interrupted(exc) if streaming else self._lost(exc)
         if isinstance(exc, openai.APIError):
@@ -230,7 +237,7 @@ class OpenAIBackend:
         text = self._without_key(exc.response.text)
         try:
             body = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = text
         # The SDK's own message quotes the body, and a debug traceback shows it.
         exc.args = (self._without_key(str(exc)),)
@@ -251,7 +258,19 @@ class OpenAIBackend:
             phase="connect",
         )
 
+    def _garbled(self, what: str) -> ClientError:
+        return ServerFailureError(
+            f"{self._url} answered something that is no HTTP: "
+            f"{refusals.excerpt(self._without_key(what))}.",
+            hint=HINT_PORT,
+            base_url=self._url,
+        )
+
     def _lost(self, cause: BaseException) -> ClientError:
+        import httpx2
+
+        if isinstance(cause, httpx2.DecodingError):
+            return self._garbled(str(cause))
         if _hung_up(cause):
             return ServerFailureError(
                 f"{self._url} took the request and hung up without an answer.",

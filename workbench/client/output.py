@@ -55,7 +55,7 @@ def parsed(generation: Generation, parse: Parse) -> object:
     """
     try:
         return parse(generation.text)
-    except ValueError as exc:  # json's and pydantic's errors are both
+    except (ValueError, RecursionError) as exc:  # json's and pydantic's; brackets without end
         raise OutputFormatError(
             f"The answer is not of the form that was asked for: {_first_line(exc)}",
             hint=HINT_CUT if generation.finish_reason == "length" else HINT_NOT_KEPT,
@@ -65,6 +65,6 @@ def parsed(generation: Generation, parse: Parse) -> object:
         ) from exc
 
 
-def _first_line(exc: ValueError) -> str:
+def _first_line(exc: Exception) -> str:
     # pydantic writes a line for the model, one for the field, one for the reason.
     return " ".join(line.strip() for line in str(exc).splitlines()[:3])

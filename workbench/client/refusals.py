@@ -29,7 +29,13 @@ from ..errors import (
 # How much of an unexpected answer is worth showing.
 EXCERPT_CHARS = 200
 
-HINT_KEY = "Give the key the server was started with: OPENAI_API_KEY, or api_key=…"
+MAX_SENTENCE_CHARS = 2000
+"""A server's sentence may quote the whole request; the error's ``body`` has all of it."""
+
+HINT_KEY = (
+    "Give the key the server was started with: api_key=…, WORKBENCH_API_KEY, or OPENAI_API_KEY, "
+    "which counts only beside OPENAI_BASE_URL."
+)
 HINT_LENGTH = "Shorten the messages or lower max_tokens, or serve with a larger max_model_len."
 HINT_LOGS = "See what the server says: %wb logs, or `workbench logs`."
 HINT_PATH = "Check that the base URL ends in /v1: `workbench status` shows it."
@@ -133,7 +139,7 @@ def context_limit(message: str) -> ContextLimit | None:
 
 
 def _context_limit(body: object) -> ContextLimit | None:
-    limit = context_limit(said(body))
+    limit = context_limit(_sentence(body) or "")
     if limit is None and _inner(body).get("code") == "context_length_exceeded":
         return ContextLimit(None, None)
     return limit
@@ -141,11 +147,19 @@ def _context_limit(body: object) -> ContextLimit | None:
 
 def said(body: object) -> str:
     """Return the sentence in an error body, or an excerpt of whatever came."""
+    sentence = _sentence(body)
+    if sentence is None:
+        return excerpt(body)
+    cut = len(sentence) > MAX_SENTENCE_CHARS
+    return f"{sentence[:MAX_SENTENCE_CHARS]}…" if cut else sentence
+
+
+def _sentence(body: object) -> str | None:
     inner = _inner(body)
     for name in ("message", "detail", "error"):
         if isinstance(sentence := inner.get(name), str) and sentence:
             return sentence
-    return excerpt(body)
+    return None
 
 
 def excerpt(body: object) -> str:

@@ -14,13 +14,13 @@ import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 from typing import Any, TypeAlias, cast
 
 from ..errors import ToolLoopError
 from ..records import ChatMessage, Generation, ToolCall, ToolRun, ToolStep
 from .base import Tool, ToolChoice
+from .loop_thread import LoopThread
 
 Function: TypeAlias = Callable[..., object]
 
@@ -154,8 +154,8 @@ class ToolLoop:
     def add(self, step: ToolStep) -> None:
         """Take what a call came to, for the model to read."""
         self.steps.append(step)
-        told = ChatMessage("tool", step.result, tool_call_id=step.call.id)
-        self.messages = (*self.messages, told)
+        answer = ChatMessage("tool", step.result, tool_call_id=step.call.id)
+        self.messages = (*self.messages, answer)
 
     def done(self, generation: Generation) -> ToolRun:
         """Return the whole, with the last answer."""
@@ -179,10 +179,10 @@ class ToolLoop:
             result = self._called(call)
             if inspect.isawaitable(result):
                 result = _finished(result)
-            told, error = _told(result), None
+            text, error = told(result), None
         except Exception as exc:  # the model is told, and may do better
-            told, error = f"Error: {_said(exc)}", exc
-        return ToolStep(call=call, result=told, duration_s=perf_counter() - began_s, error=error)
+            text, error = f"Error: {_said(exc)}", exc
+        return ToolStep(call=call, result=text, duration_s=perf_counter() - began_s, error=error)
 
     async def arun(self, call: ToolCall) -> ToolStep:
         """Run one call beside others: a plain function on a thread."""
@@ -195,10 +195,10 @@ class ToolLoop:
                 result = await asyncio.to_thread(self._called, call)
                 if inspect.isawaitable(result):  # a wrapper of a coroutine function
                     result = await result
-            told, error = _told(result), None
+            text, error = told(result), None
         except Exception as exc:  # the model is told, and may do better
-            told, error = f"Error: {_said(exc)}", exc
-        return ToolStep(call=call, result=told, duration_s=perf_counter() - began_s, error=error)
+            text, error = f"Error: {_said(exc)}", exc
+        return ToolStep(call=call, result=text, duration_s=perf_counter() - began_s, error=error)
 
     def _called(self, call: ToolCall) -> Any:
         import pydantic
@@ -216,15 +216,19 @@ class ToolLoop:
 
 def _finished(result: Awaitable[object]) -> object:
     """Run a coroutine to its end on a thread: a notebook's own has a loop that is busy."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, _awaited(result)).result()
+    loop = LoopThread("workbench-tool", holds=None)
+    try:
+        return loop.submit(_awaited(result)).result()
+    finally:
+        loop.close()  # after Ctrl-C it still runs, and is cancelled
 
 
 async def _awaited(result: Awaitable[object]) -> object:
     return await result
 
 
-def _told(result: object) -> str:
+def told(result: object) -> str:
+    """Write what a function returned as text for the model: JSON, unless it is text already."""
     if isinstance(result, str):
         return result
     import pydantic_core

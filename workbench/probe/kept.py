@@ -44,14 +44,21 @@ def keep(probe: Probe, path: Path) -> None:
         logger.warning("This probe could not be kept: %s", exc)
 
 
-def last_probe(path: Path, *, model: str) -> KeptProbe | None:
-    """Read the newest probe of *model*; torn lines and those of other forms are passed over."""
+def last_probe(path: Path, *, base_url: str, model: str) -> KeptProbe | None:
+    """
+    Read the newest probe of *model* at that server; another's of the same name may do less.
+
+    Torn lines and those of other forms are passed over.
+    """
     try:
         lines = path.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return None
     probes = (_read(line) for line in reversed(lines))
-    return next((found for found in probes if found and found.model == model), None)
+    asked = (base_url, model)
+    return next(
+        (found for found in probes if found and (found.base_url, found.model) == asked), None
+    )
 
 
 def _read(line: str) -> KeptProbe | None:

@@ -29,6 +29,7 @@ from .chat import (
     Usage,
 )
 from .checks import Check, Finding, Verdict
+from .plain import fields_of
 from .server import (
     BootPhase,
     ContainerStatus,
@@ -75,4 +76,5 @@ __all__ = [
     "ToolStep",
     "Usage",
     "Verdict",
+    "fields_of",
 ]

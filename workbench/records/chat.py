@@ -308,7 +308,9 @@ class Generation:
     @property
     def message(self) -> ChatMessage:
         """The answer as the next turn of the conversation."""
-        return ChatMessage("assistant", self.text or None, tool_calls=self.tool_calls)
+        # Calls may come without words; an answer without either is "", which may be sent again.
+        content = self.text or (None if self.tool_calls else "")
+        return ChatMessage("assistant", content, tool_calls=self.tool_calls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,10 @@ import hmac
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from ..errors import StoreError
-from ..records import ChatMessage
+from ..records import ChatMessage, fields_of
 from ..secretfile import read_or_make
 
 KEY_BYTES = 32
@@ -90,7 +89,6 @@ def load_or_make_key(path: Path) -> bytes:
 
 
 def _set_fields(value: object) -> dict[str, object]:
-    if not is_dataclass(value):
-        raise TypeError(f"{type(value).__name__} has no canonical form")
-    named = {item.name: getattr(value, item.name) for item in fields(value)}
-    return {name: content for name, content in named.items() if content not in (None, ())}
+    return {
+        name: content for name, content in fields_of(value).items() if content not in (None, ())
+    }
