@@ -113,11 +113,14 @@ def test_a_proxys_page_is_quoted(server: ScriptedServer, client: Client) -> None
     assert caught.value.status_code == 502
 
 
-def test_another_protocols_port_is_said_to_be_one(server: ScriptedServer, client: Client) -> None:
+@pytest.mark.parametrize("answer", [NO_HTTP, Answer((b"plain",), headers=GZIP)])
+def test_what_is_no_http_is_said_to_be_none(
+    server: ScriptedServer, client: Client, answer: Answer
+) -> None:
     """
     SSH, a database, TLS where http:// was written: it answers, so it is not "down".
     """
-    server.answer(NO_HTTP)
+    server.answer(answer)
     with pytest.raises(ServerFailureError, match="is no HTTP") as caught:
         client.chat("hi")
 
