@@ -419,7 +419,9 @@ class Session:
         Args:
             mine: Whether what runs counts as started by this session.
         """
-        self.close()
+        goes_on = self.settings.backend == other.settings.backend
+        if not goes_on or self.server.base_url != other.server.base_url:
+            self.close()  # else a request that waits for the new model would be cut off
         self.arguments, self.settings = other.arguments, other.settings
         self._server = other.server
         self.claim(mine=mine)

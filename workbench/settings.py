@@ -382,6 +382,12 @@ def cannot_be_used(settings: Settings, exc: OSError) -> ConfigError | None:
     return None
 
 
+def without_secrets(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what must not be written down."""
+    secret = {item.name for item in fields(Settings) if item.metadata.get("parse") is _secret}
+    return {name: value for name, value in arguments.items() if name not in secret}
+
+
 def remember_backend(settings: Settings) -> None:
     """
     Have later commands in this folder mean the server that was started, without naming it again.

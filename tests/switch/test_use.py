@@ -260,6 +260,20 @@ def test_killed_with_the_new_one_dead_the_old_one_comes_back(session: Session, t
     assert not journal(session).exists()
 
 
+def test_the_journal_holds_no_secret(session: Session):
+    """It is for the owner alone, and the token that a model was fetched with is not in it."""
+    with Session(hf_token="hf_secret", vllm_api_key="key-secret") as told:
+        told.up()
+        seen = []
+        told.use("pocket-mini", on_progress=lambda _: seen.append(journal(session).read_text()))
+
+    assert seen
+    assert not any("secret" in text for text in seen)
+    assert "hf_secret" not in "".join(
+        path.read_text(errors="replace") for path in session.settings.state_dir.rglob("*.json")
+    )
+
+
 def test_down_leaves_a_switch_that_was_cut_off(session: Session, typed: Typed):
     """Nothing is to run any more."""
     session.up()

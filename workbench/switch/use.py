@@ -61,7 +61,8 @@ def use(
     mine = session.is_mine or before is None
     underway = Underway(
         model=model,
-        arguments=target.arguments,
+        # The next command may be typed where another backend is meant.
+        arguments=settings.without_secrets(target.arguments) | {"backend": target.settings.backend},
         before=before,
         name=_name(session) if before else None,
         stage=Stage.DRAIN,
