@@ -19,13 +19,13 @@ PACKAGE = PROJECT / "workbench"
 # From the bottom up. CONTRIBUTING.md draws it.
 LEVELS = (
     {"errors", "records"},
-    {"metrics", "units", "urls", "settings", "secretfile", "display"}
+    {"metrics", "units", "urls", "settings", "secretfile", "display", "vram"}
     | {"notebook_cell"}
     | {"bootlog", "failures", "fingerprints"},
-    {"client", "servers", "telemetry", "catalogue"},
+    {"client", "servers", "telemetry", "catalogue", "model_facts", "predictions"},
     {"boot", "session", "conversation", "batch", "headless", "doctor", "typescript"}
-    | {"probe", "smoke"},
-    {"views", "verbs", "terminal", "cells", "magics", "__main__"},
+    | {"probe", "smoke", "planning"},
+    {"plots", "views", "verbs", "terminal", "cells", "magics", "__main__"},
 )
 
 MACHINES = 2
@@ -44,6 +44,7 @@ HOMES = {
     "yaml": {"doctor/compose_file.py"},
     "docker": {"servers/containers.py"},
     "rich": {"terminal.py"},
+    "matplotlib": {"plots.py", "views.py"},
     "tqdm": {"batch.py"},
     "IPython": {"magics.py", "cells.py", "__init__.py"},
 }
