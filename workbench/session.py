@@ -12,10 +12,10 @@ import getpass
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from . import settings as settings_module
-from .boot import History, boot
+from .boot import BootOutcome, History, boot
 from .catalogue import LocalModel, find_model, looks_like_hub_name, parser_of_family
 from .errors import ConfigError
 from .records import (
@@ -31,9 +31,11 @@ from .servers.base import Server
 from .servers.command import ServeSpec
 from .servers.embedded import EmbeddedServer
 from .servers.engine import Engine
+from .servers.gpu import gpus
 from .servers.remote import RemoteServer
 from .servers.running import Running
 from .settings import (
+    COMPOSE_GPU_MEMORY_UTILIZATION,
     COMPOSE_MAX_MODEL_LEN,
     COMPOSE_MODEL,
     EMBEDDED_MAX_MODEL_LEN,
@@ -49,11 +51,14 @@ if TYPE_CHECKING:
 
     from .client import Ask, Client, Messages, Stream
     from .conversation import Conversation
+    from .planning import Planner
+    from .predictions import Prediction
     from .probe import Probe
     from .servers.compose import ComposeServer
     from .servers.variables import Wanted
     from .smoke import SmokeReport
     from .telemetry import Telemetry
+    from .vram import Plan
 
 # The client and telemetry are imported where they are first needed: `status`
 # and `down` need neither, and have 0.3 s for everything.
@@ -62,6 +67,16 @@ DEFAULT_PARAMS = SamplingParams()
 
 COMPOSE_ARGUMENTS = ("image", "port", "max_model_len", "gpu_memory_utilization")
 """Settings that the compose file has a variable for; the model's is made of more than one."""
+
+
+class PlanFlags(TypedDict, total=False):
+    """Flags of vLLM that a plan depends on."""
+
+    max_model_len: int | None
+    max_num_batched_tokens: int | None
+    max_num_seqs: int | None
+    kv_cache_dtype: str
+    enforce_eager: bool
 
 
 def quiet(_progress: Progress) -> None:
@@ -164,6 +179,7 @@ class Session:
         )
         if outcome.started:
             self._mine = self.server.instance
+            self._remember_memory(outcome)
             return outcome.status
         return replace(outcome.status, detail="it was running already; attached to it")
 
@@ -277,6 +293,58 @@ class Session:
         """Ask, and run the functions that the model calls; see ``Client.run_tools``."""
         return self.client.run_tools(messages, functions, params, **how)
 
+    def plan(
+        self,
+        model: str | None = None,
+        *,
+        gpu: str | None = None,
+        vram_gib: float | None = None,
+        gpu_memory_utilization: float | None = None,
+        vllm_version: str | None = None,
+        **flags: Unpack[PlanFlags],
+    ) -> Plan:
+        """
+        Work out whether a model fits, before anything is started.
+
+        Args:
+            model: A folder, a ``config.json`` or a hub name; default: the settings'.
+
+            gpu: A card by its name, or ``cpu``; default: this machine's.
+
+            vram_gib: A card by its memory.
+
+            vllm_version: Of the vLLM that is to run; default: 0.25, whose memory was measured.
+
+            flags: ``max_model_len``, ``max_num_batched_tokens``, ``max_num_seqs``,
+                ``kv_cache_dtype``, ``enforce_eager``: vLLM's.
+
+        Raises:
+            ConfigError: There is no such model or card, or vLLM would refuse the flags.
+
+            PlanError: A fact is missing.
+        """
+        from .planning import card_here, cpu
+        from .vram import Ask, card_of, find_card
+
+        if vram_gib is not None:
+            card = card_of(vram_gib)
+        elif gpu is not None:
+            card = cpu() if gpu.lower() == "cpu" else find_card(gpu)
+        else:
+            card = card_here(gpus())
+        share = gpu_memory_utilization
+        if share is None:
+            share = self.settings.gpu_memory_utilization or COMPOSE_GPU_MEMORY_UTILIZATION
+        name = model or self.settings.model or COMPOSE_MODEL
+        ask = Ask(gpu_memory_utilization=share, **flags)
+        return self._planner().plan(name, card, ask, version=vllm_version)
+
+    def predictions(self) -> list[Prediction]:
+        """Read what was predicted for this folder's boots, and what they said; oldest first."""
+        from .predictions import read
+
+        return read(self._planner().history)
+
     def map(
         self,
         prompts: Iterable[Messages],
@@ -363,6 +431,37 @@ class Session:
     def _record(self, outcome: Outcome) -> None:
         if self.settings.telemetry:
             self.telemetry.emit(outcome)
+
+    def _planner(self) -> Planner:
+        from .planning import Planner
+
+        return Planner(
+            models_dir=self.settings.models_dir,
+            history=self.settings.state_dir / "predictions.jsonl",
+            kv_cache_bytes=round(self.settings.kv_cache_gib * 2**30),
+        )
+
+    def _remember_memory(self, outcome: BootOutcome) -> None:
+        """Keep what a boot said of memory beside what is predicted for it."""
+        from .planning import card_here, cpu
+        from .vram import Ask
+
+        status, figures = outcome.status, outcome.figures
+        profile = status.container.profile if status.container else "cpu"
+        asked = self.settings.origins["model"] != "default" and self.settings.model
+        ask = Ask(
+            gpu_memory_utilization=self.settings.gpu_memory_utilization
+            or COMPOSE_GPU_MEMORY_UTILIZATION,
+            max_model_len=figures.max_model_len,
+            enforce_eager=figures.compile_s is None and figures.graphs_gib is None,
+        )
+        self._planner().remember(
+            asked or status.models[0].name,
+            cpu() if profile == "cpu" else card_here(gpus()),
+            ask,
+            figures,
+            version=status.version,
+        )
 
     def _history(self) -> History:
         self.settings.state_dir.mkdir(parents=True, exist_ok=True)
