@@ -2,7 +2,7 @@
 ``workbench VERB …`` in the shell; also ``python -m workbench``.
 
 Exit status: 0 ok · 1 something failed or a check did not hold · 2 usage · 3 not possible
-on this machine · 130 interrupted.
+on this machine · 4 could not tell: a fact is missing · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 
 import click
 
-from .errors import BackendUnavailableError, ConfigError, WorkbenchError
+from .errors import BackendUnavailableError, ConfigError, PlanError, WorkbenchError
 from .settings import cannot_be_used
 from .terminal import Terminal
 from .verbs import workbench
@@ -67,6 +67,8 @@ def _failed(said: str, status: int) -> int:
 def _exit_status(error: WorkbenchError) -> int:
     if isinstance(error, ConfigError):
         return 2
+    if isinstance(error, PlanError):
+        return 4
     return 3 if isinstance(error, BackendUnavailableError) else 1
 
 
