@@ -72,9 +72,14 @@ def runs(path: Path) -> Iterator[Run]:
     data = json.loads(path.read_text())
     for run in data["runs"]:
         named = LONGEST.search(run["error"] or "")
+        config = data["configs"][run["model"]]
+        if run["model"].endswith("-experts"):
+            # Which layers GPTQ quantized is read off the weights' files, and there were none.
+            scheme = {"modules_in_block_to_quantize": [["mlp.experts"]]}
+            config |= {"quantization_config": config["quantization_config"] | scheme}
         yield Run(
             model=run["model"],
-            config=data["configs"][run["model"]],
+            config=config,
             flags=run["flags"],
             gpu_memory_utilization=run["gpu_memory_utilization"],
             total_gib=run.get("total_gib") or run["total_bytes"] / GIB,

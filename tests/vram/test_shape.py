@@ -80,7 +80,8 @@ def test_a_nested_text_model_is_read(llama):
         ({"vocab_size": "many"}, "vocab_size"),
         ({"architectures": ["MambaForCausalLM"]}, "the architecture's layers"),
         ({"architectures": None}, "the architecture's layers"),
-        ({"num_local_experts": 8}, "what the profile run of 8 experts takes"),
+        ({"num_local_experts": 8}, "num_experts_per_tok"),
+        ({"n_routed_experts": 64}, "what shared experts, and layers without any, take"),
         ({"kv_lora_rank": 512}, "qk_rope_head_dim"),
         (
             {"layer_types": ["linear_attention"]},
@@ -100,6 +101,14 @@ def test_a_missing_fact_is_named(llama, changes, missing):
 
     assert caught.value.missing == missing
     assert caught.value.hint
+
+
+def test_a_mixtures_inner_width_may_have_a_name_of_its_own(llama):
+    """Qwen3's is moe_intermediate_size; OLMoE's and Mixtral's is the usual one."""
+    mixture = {"num_experts": 64, "num_experts_per_tok": 8}
+
+    assert read_shape(llama(**mixture)).experts.intermediate == 14336
+    assert read_shape(llama(**mixture, moe_intermediate_size=768)).experts.intermediate == 768
 
 
 def test_float32_weights_are_served_in_16_bits(llama):

@@ -87,7 +87,8 @@ def test_a_quantized_matrix_has_scales_beside_it(config, expected):
 
 
 @pytest.mark.parametrize(
-    "skipped", ["model.layers.0.self_attn", "self_attn.q_proj", r"re:.*self_attn.*"]
+    "skipped",
+    ["model.layers.0.self_attn", "self_attn.q_proj", "layers.*.self_attn", r"re:.*self_attn.*"],
 )
 def test_what_is_excluded_is_not_quantized(skipped):
     """By a part of the name or by a pattern."""
@@ -105,6 +106,17 @@ def test_embeddings_and_head_stay_as_they_are(llama):
     assert parts["embeddings"] == parts["output head"] == 1002 * MIB
     # 218,103,808 weights a layer, half a byte each
     assert parts["MLP"] + parts["attention"] == 32 * 218_103_808 // 2
+
+
+def test_a_token_reads_the_experts_that_work_on_it(llama):
+    """Of 8 experts 2: a quarter of 8 · 3 · 4096 · 14336 weights in each of 32 layers."""
+    mixture = read_shape(llama(num_local_experts=8, num_experts_per_tok=2))
+    experts = 32 * 8 * 3 * 4096 * 14336 * 2
+
+    assert by_part(mixture, H200)["experts"] == experts
+    assert read_per_token_bytes(mixture, H200) == pytest.approx(
+        sum(by_part(mixture, H200).values()) - experts * 6 / 8 - 1002 * MIB - 32 * MIB
+    )
 
 
 def test_a_token_reads_all_but_the_embedding_table(llama):

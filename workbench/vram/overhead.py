@@ -27,6 +27,9 @@ Values and their int64 places, and as much again while they are sorted.
 Read in ``apply_top_k_top_p_pytorch`` (v1/sample/ops/topk_topp_sampler.py); not measured.
 """
 
+PROCESSORS = 132
+"""Multiprocessors of an H100 and an H200."""
+
 QUANTIZED_WORKSPACE_BYTES = 24 * MIB
 """Machete's for splitting a product; seen with 14 and 32 billion parameters, and not with 7."""
 
@@ -107,14 +110,15 @@ def terms(shape: ModelShape, batch: Batch, card: Card) -> dict[str, int]:
     return {highest: moments[highest], "kernels": reserve.kernels_bytes}
 
 
-def graphs_bytes(batch: Batch) -> int:
+def graphs_bytes(shape: ModelShape, batch: Batch) -> int:
     """
-    Return what captured graphs take, between two measurements.
+    Return what captured graphs take: so much for each layer, between two measurements.
 
-    600 MiB with 256 requests (Llama 8B; 364 to 616 with other models) and
-    1,004 MiB with 1,024.
+    17.5 MiB a layer with 256 requests (12 to 19 in six models) and 31 with 1,024.
     """
-    return round((465.3 + 0.526 * batch.requests) * MIB) if batch.compiled else 0
+    if not batch.compiled:
+        return 0
+    return round(shape.layers * (13 + 0.0176 * batch.requests) * MIB)
 
 
 def _beside_layer(shape: ModelShape, batch: Batch, reserve: Reserve) -> int:
@@ -151,12 +155,30 @@ def _layer_bytes(shape: ModelShape, batch: Batch) -> int:
     makes of them; with the MLP's output where gate and up are still held.
     """
     hidden = 4 if shape.keeps_up else 3
-    mlp = hidden * shape.hidden + 3 * shape.intermediate
+    inner = 0 if shape.experts else shape.intermediate
+    mlp = hidden * shape.hidden + 3 * inner
     queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     # query, key and value as one product, their normed copies, and attention's output
     normed = queries + keys if shape.qk_norm else 0
     attention = 3 * shape.hidden + 2 * (queries + keys) + normed
-    return batch.tokens * shape.dtype_bytes * max(mlp, attention)
+    widest = batch.tokens * shape.dtype_bytes * max(mlp, attention)
+    return widest + _experts_bytes(shape, batch)
+
+
+def _experts_bytes(shape: ModelShape, batch: Batch) -> int:
+    """
+    Return the buffers that experts work in, which stay.
+
+    Two, for what goes into and comes out of their products; one for MXFP4's kernel
+    (model_executor/layers/fused_moe; the workspaces of v1/worker/workspace.py).
+    """
+    experts = shape.experts
+    if experts is None:
+        return 0
+    widest = max(2 * experts.intermediate, shape.hidden)
+    one = batch.tokens * experts.per_token * widest * shape.dtype_bytes
+    is_mxfp4 = shape.quantization is not None and shape.quantization.method == "mxfp4"
+    return one if is_mxfp4 else 2 * one
 
 
 def _sampler_bytes(shape: ModelShape, batch: Batch) -> int:
@@ -168,5 +190,12 @@ def _sampler_bytes(shape: ModelShape, batch: Batch) -> int:
     """
     rows = min(batch.requests, batch.tokens)
     hidden = (batch.tokens + rows) * shape.hidden * shape.dtype_bytes
-    logit = shape.dtype_bytes + FP32_BYTES + (SORTED_LOGIT_BYTES if batch.sorts_logits else 0)
-    return hidden + rows * shape.vocab * logit
+    logit = shape.dtype_bytes + FP32_BYTES
+    if batch.sorts_logits:
+        return hidden + rows * shape.vocab * (logit + SORTED_LOGIT_BYTES)
+    if shape.experts is None:
+        return hidden + rows * shape.vocab * logit
+    # Mixtures are run by the first model runner, which tries top-k and top-p: probabilities, as
+    # many random numbers, and a row of logits for each multiprocessor (topk_topp_triton.py).
+    tried = rows * shape.vocab * (logit + 2 * FP32_BYTES) + PROCESSORS * shape.vocab * FP32_BYTES
+    return hidden + tried + _experts_bytes(shape, batch)

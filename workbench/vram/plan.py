@@ -170,7 +170,7 @@ def _plan(model: Model, card: Card, ask: Ask, correction: Correction | None) -> 
     asked = ask.max_model_len or shape.max_position
     length = min(asked, longest) or asked
     empty, full = _ceilings(shape, card, cache, length)
-    graphs = 0 if _counts_graphs(ask) else graphs_bytes(batch)
+    graphs = 0 if _counts_graphs(shape, ask) else graphs_bytes(shape, batch)
     return Plan(
         model=model.name,
         gpu=card.name,
@@ -235,15 +235,16 @@ def _overhead(
     if ask.cache_bytes is not None:
         return {}
     found = terms(shape, batch, card)
-    if _counts_graphs(ask):
-        found["graphs"] = graphs_bytes(batch)
+    if _counts_graphs(shape, ask):
+        found["graphs"] = graphs_bytes(shape, batch)
     if correction:
         found[LEARNT] = correction.overhead_bytes
     return found
 
 
-def _counts_graphs(ask: Ask) -> bool:
-    return ask.version >= GRAPHS_COUNTED_SINCE
+def _counts_graphs(shape: ModelShape, ask: Ask) -> bool:
+    """Whether graphs are taken from the budget; the first model runner did, as mixtures' does."""
+    return ask.version >= GRAPHS_COUNTED_SINCE or shape.experts is not None
 
 
 def _ceilings(

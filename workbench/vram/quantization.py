@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import Any
 
 from ..errors import PlanError
@@ -31,7 +32,10 @@ class Quantization:
 
         scale_bytes: Of a group's scale.
 
-        skipped: What the config excludes: parts of names, or ``re:`` and a pattern.
+        skipped: What the config excludes: parts of names with ``*`` for anything, or
+            ``re:`` and a pattern.
+
+        only: What alone is quantized, parts of names; empty: everything.
     """
 
     method: str
@@ -40,6 +44,7 @@ class Quantization:
     zero_bits: int = 0
     scale_bytes: float = SCALE_BYTES
     skipped: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
     def matrix_bytes(self, rows: int, columns: int) -> int:
         """Return the bytes of a matrix from *columns* inputs to *rows* outputs."""
@@ -49,8 +54,10 @@ class Quantization:
 
     def skips(self, name: str) -> bool:
         """Whether the layer *name* is excluded."""
+        if self.only and not any(mark in name for mark in self.only):
+            return True
         return any(
-            re.match(mark[3:], name) if mark.startswith("re:") else mark in name
+            re.match(mark[3:], name) if mark.startswith("re:") else fnmatch(name, f"*{mark}*")
             for mark in self.skipped
         )
 
@@ -82,11 +89,13 @@ def _of_groups(config: Mapping[str, Any]) -> Quantization:
     # A symmetric GPTQ file has zero points too, all alike, and vLLM does not keep them.
     is_awq = config["quant_method"] == "awq"
     has_zeros = config.get("zero_point", True) if is_awq else not config.get("sym", True)
+    only = config.get("modules_in_block_to_quantize") or ()
     return Quantization(
         method=str(config["quant_method"]),
         bits=bits,
         group=group if group > 0 else None,
         zero_bits=bits if has_zeros else 0,
+        only=tuple(name for block in only for name in block),
         skipped=tuple(config.get("modules_to_not_convert") or ()),
     )
 

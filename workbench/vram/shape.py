@@ -54,7 +54,11 @@ ARCHITECTURES = {
     "Gemma2ForCausalLM": Traits(tied=True, window_every=2),
     "Gemma3ForCausalLM": Traits(tied=True, qk_norm=True, window_every=6),
     "Gemma3ForConditionalGeneration": Traits(tied=True, qk_norm=True, window_every=6),
+    "GptOssForCausalLM": Traits(qkv_bias=True),
     "GraniteForCausalLM": Traits(),
+    "MixtralForCausalLM": Traits(),
+    "OlmoeForCausalLM": Traits(qk_norm=True),
+    "Qwen3MoeForCausalLM": Traits(qk_norm=True),
     "Olmo2ForCausalLM": Traits(qk_norm=True),
     "Mistral3ForConditionalGeneration": Traits(keeps_up=False),
     "Qwen2_5_VLForConditionalGeneration": Traits(qkv_bias=True),
@@ -64,15 +68,31 @@ ARCHITECTURES = {
 VOCAB_PADDING = 64
 """DEFAULT_VOCAB_PADDING_SIZE in vllm/model_executor/layers/vocab_parallel_embedding.py."""
 
-EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experts:
+    """
+    A layer's experts in place of one MLP.
+
+    Args:
+        per_token: So many work on a token.
+
+        intermediate: The inner width of one.
+    """
+
+    count: int
+    per_token: int
+    intermediate: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
     """
-    A dense decoder's sizes.
+    A decoder's sizes.
 
     Args:
+        experts: ``None`` in a dense model.
+
         windows: For each layer the tokens that it attends to, ``None`` for all.
 
         latent: Elements that multi-head latent attention keeps per token and
@@ -94,6 +114,7 @@ class ModelShape:
     vocab: int
     windows: tuple[int | None, ...]
     max_position: int
+    experts: Experts | None = None
     dtype: str = "bfloat16"
     keeps_up: bool = True
     tied: bool = False
@@ -155,6 +176,7 @@ def read_shape(config: Config) -> ModelShape:
         vocab=_size(text, "vocab_size"),
         windows=_windows(text, traits),
         max_position=longest,
+        experts=_experts(text, architecture),
         rope_tables=tables,
         dtype=_dtype(config, text),
         keeps_up=traits.keeps_up,
@@ -187,15 +209,29 @@ def _architecture(config: Config) -> str:
 
 def _refuse_other_layers(text: Config, architecture: str) -> None:
     """Refuse what takes memory in ways that are not worked out here."""
-    experts = next((text[name] for name in EXPERTS if text.get(name)), None)
     kinds = set(text.get("layer_types") or ()) - {"full_attention", "sliding_attention"}
-    if experts:
-        missing = f"what the profile run of {experts} experts takes"
-    elif kinds:
-        missing = f"what a layer of kind {', '.join(sorted(kinds))} keeps for each request"
-    else:
-        return
-    raise PlanError(
+    if kinds:
+        kind = ", ".join(sorted(kinds))
+        raise _unknown(architecture, f"what a layer of kind {kind} keeps for each request")
+
+
+def _experts(text: Config, architecture: str) -> Experts | None:
+    """Read a mixture whose layers all have experts, and nothing beside them."""
+    count = text.get("num_local_experts") or text.get("num_experts")
+    if text.get("n_routed_experts") or text.get("mlp_only_layers"):
+        raise _unknown(architecture, "what shared experts, and layers without any, take")
+    if not count:
+        return None
+    inner = "moe_intermediate_size" if "moe_intermediate_size" in text else "intermediate_size"
+    return Experts(
+        count=_size(text, "num_local_experts" if "num_local_experts" in text else "num_experts"),
+        per_token=_size(text, "num_experts_per_tok"),
+        intermediate=_size(text, inner),
+    )
+
+
+def _unknown(architecture: str, missing: str) -> PlanError:
+    return PlanError(
         f"The plan of this {architecture} lacks a fact: {missing}.",
         hint="Start it with a small --max-model-len, and read the figures: workbench logs",
         missing=missing,

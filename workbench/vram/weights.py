@@ -49,7 +49,7 @@ def allocated(size_bytes: int) -> int:
 
 
 def tensors(shape: ModelShape, card: Card | None) -> Iterator[Tensor]:
-    """List a dense decoder's tensors as vLLM holds them on *card*, or as in their files."""
+    """List a decoder's tensors as vLLM holds them on *card*, or as in their files."""
     wide = shape.dtype_bytes
     vocab = padded_vocab(shape)
     yield Tensor(part="embeddings", size_bytes=vocab * shape.hidden * wide)
@@ -64,6 +64,9 @@ def tensors(shape: ModelShape, card: Card | None) -> Iterator[Tensor]:
     yield Tensor(
         part="norms and biases", size_bytes=shape.hidden * wide, count=2 * shape.layers + 1
     )
+    if experts := shape.experts:
+        router = experts.count * shape.hidden * wide
+        yield Tensor(part="routers", size_bytes=router, count=shape.layers)
     for positions in shape.rope_tables:
         yield Tensor(part="rotary tables", size_bytes=positions * shape.rotary_dim * wide)
 
@@ -74,14 +77,20 @@ def _linears(shape: ModelShape) -> Iterator[tuple[str, int, int, bool]]:
     qkv = queries + 2 * shape.kv_heads * shape.head_dim
     yield "self_attn.q_proj", qkv, shape.hidden, shape.qkv_bias
     yield "self_attn.o_proj", shape.hidden, queries, False
-    yield "mlp.gate_proj", 2 * shape.intermediate, shape.hidden, shape.mlp_bias
-    yield "mlp.down_proj", shape.hidden, shape.intermediate, shape.mlp_bias
+    if experts := shape.experts:
+        # All experts of a layer are one tensor.
+        inner, hidden = experts.count * experts.intermediate, experts.count * shape.hidden
+        yield "mlp.experts.gate_proj", 2 * inner, shape.hidden, False
+        yield "mlp.experts.down_proj", hidden, experts.intermediate, False
+    else:
+        yield "mlp.gate_proj", 2 * shape.intermediate, shape.hidden, shape.mlp_bias
+        yield "mlp.down_proj", shape.hidden, shape.intermediate, shape.mlp_bias
 
 
 def _linear(
     shape: ModelShape, card: Card | None, name: str, rows: int, columns: int
 ) -> Iterator[Tensor]:
-    part = "attention" if "self_attn" in name else "MLP"
+    part = "attention" if "self_attn" in name else "experts" if "experts" in name else "MLP"
     scheme = shape.quantization
     if scheme is None or scheme.skips(name):
         yield Tensor(part=part, size_bytes=rows * columns * shape.dtype_bytes)
@@ -114,7 +123,9 @@ def in_file_bytes(shape: ModelShape) -> int:
 
 
 def read_per_token_bytes(shape: ModelShape, card: Card) -> int:
-    """Return what is read for each decoded token: all but the table that one row is taken from."""
+    """Return what is read for a token: not the tables, of which a row is, nor idle experts."""
     parts = by_part(shape, card)
-    looked_up = 0 if shape.tied else parts["embeddings"]
-    return sum(parts.values()) - looked_up - parts["rotary tables"]
+    unread = parts["rotary tables"] + (0 if shape.tied else parts["embeddings"])
+    if experts := shape.experts:
+        unread += parts["experts"] * (experts.count - experts.per_token) // experts.count
+    return sum(parts.values()) - unread
