@@ -114,7 +114,7 @@ def graphs_bytes(shape: ModelShape, batch: Batch) -> int:
     """
     Return what captured graphs take: so much for each layer, between two measurements.
 
-    17.5 MiB a layer with 256 requests (12 to 19 in six models) and 31 with 1,024.
+    17.5 MiB a layer with 256 requests (12 to 19 in five models) and 31 with 1,024.
     """
     if not batch.compiled:
         return 0
@@ -169,7 +169,7 @@ def _experts_bytes(shape: ModelShape, batch: Batch) -> int:
     """
     Return the buffers that experts work in, which stay.
 
-    Two, for what goes into and comes out of their products; one for MXFP4's kernel
+    Two, for what goes into and comes out of their products; one for MXFP4, as seen with gpt-oss
     (model_executor/layers/fused_moe; the workspaces of v1/worker/workspace.py).
     """
     experts = shape.experts
