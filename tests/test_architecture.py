@@ -19,13 +19,13 @@ PACKAGE = PROJECT / "workbench"
 # From the bottom up. CONTRIBUTING.md draws it.
 LEVELS = (
     {"errors", "records"},
-    {"metrics", "units", "urls", "settings", "secretfile", "display"}
+    {"metrics", "units", "urls", "settings", "secretfile", "display", "vram"}
     | {"notebook_cell", "filelock", "hubfiles"}
     | {"bootlog", "failures", "fingerprints"},
-    {"client", "servers", "telemetry", "catalogue", "hub"},
+    {"client", "servers", "telemetry", "catalogue", "hub", "model_facts", "predictions"},
     {"boot", "session", "serving", "switch", "conversation", "batch", "headless", "doctor"}
-    | {"probe", "smoke", "typescript"},
-    {"views", "verbs", "terminal", "cells", "magics", "__main__"},
+    | {"probe", "smoke", "typescript", "planning", "inventory"},
+    {"plots", "views", "verbs", "terminal", "cells", "magics", "__main__"},
 )
 
 MACHINES = 2
@@ -46,6 +46,7 @@ HOMES = {
     "yaml": {"doctor/compose_file.py"},
     "docker": {"servers/containers.py"},
     "rich": {"terminal.py"},
+    "matplotlib": {"plots.py", "views.py"},
     "tqdm": {"batch.py"},
     "IPython": {"magics.py", "cells.py", "__init__.py"},
 }

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests.helpers import eventually, lives
+from workbench.bootlog import BootReader
 from workbench.cells import Canvas
 from workbench.client import Client
 from workbench.errors import (
@@ -457,3 +458,24 @@ def test_a_prompt_is_counted_as_the_server_counts_it(served: Session):
     assert answer.usage is not None
     assert len(served.client.tokenize("What is vLLM?")) == answer.usage.input_tokens
     assert served.client.detokenize(served.client.tokenize("vLLM").ids).count("vLLM") == 1
+
+
+def test_the_plan_of_the_cpu_engine_is_what_its_log_says(served: Session):
+    """The tokens of KV cache, to the token, and the requests at once."""
+    reader = BootReader()
+    for line in served.logs():
+        reader.feed(line, at_s=0.0)
+    said = reader.figures()
+
+    answer = served.plan("pocket", gpu="cpu", max_model_len=said.max_model_len)
+
+    assert answer.kv_cache_tokens == said.kv_cache_tokens
+    assert answer.max_concurrency == pytest.approx(said.max_concurrency, abs=0.005)
+
+
+def test_a_boot_is_kept_beside_its_prediction(served: Session):
+    """The server that these tests started is in the folder's history."""
+    boot = served.predictions()[-1]
+
+    assert (boot.model, boot.gpu) == ("pocket", "CPU")
+    assert boot.error_percent == 0

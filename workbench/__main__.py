@@ -2,7 +2,8 @@
 ``workbench VERB …`` in the shell; also ``python -m workbench``.
 
 Exit status: 0 ok · 1 something failed or a check did not hold · 2 usage · 3 not possible
-on this machine · 5 a person must act: accept a licence, make a token · 130 interrupted.
+on this machine · 4 could not tell: a fact is missing · 5 a person must act: accept a licence,
+make a token · 130 interrupted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .errors import (
     FetchInterruptedError,
     GatedModelError,
     HubTokenError,
+    PlanError,
     WorkbenchError,
 )
 from .settings import cannot_be_used
@@ -27,6 +29,7 @@ from .terminal import Terminal
 from .verbs import workbench
 
 _STATUSES = {
+    PlanError: 4,
     ConfigError: 2,
     BackendUnavailableError: 3,
     GatedModelError: 5,

@@ -13,11 +13,11 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from .bootlog import FIRST_TOKEN, LOAD, BootReader, eta_s
+from .bootlog import FIRST_TOKEN, LOAD, BootReader, Figures, eta_s
 from .errors import (
     BootInterruptedError,
     ServerError,
@@ -90,6 +90,8 @@ class BootOutcome:
 
     status: ServerStatus
     started: bool
+    figures: Figures = field(default_factory=Figures)
+    """What the log said of memory; nothing if this call did not start it."""
 
 
 def boot(
@@ -138,7 +140,7 @@ def boot(
         raise
     if started:
         history.add(reader.phases(ended_s=time.monotonic() - before_s))
-    return BootOutcome(status, started)
+    return BootOutcome(status, started, reader.figures())
 
 
 def _leave_starting(server: Server, exc: BaseException) -> None:

@@ -40,6 +40,7 @@ The words for what can go wrong.
     ├── TelemetryError
     │   └── StoreError                   .path
     ├── NotebookError                    a notebook stopped at a cell; .notebook, .cell, .ename
+    ├── PlanError                        memory that cannot be worked out; .missing
     └── TypeScriptError                  a program did not end well; .exit_code, .stderr
 
 A message says what failed and with which facts; the hint says what to do
@@ -82,6 +83,7 @@ __all__ = [
     "NotEnoughDiskError",
     "NotebookError",
     "OutputFormatError",
+    "PlanError",
     "RateLimitedError",
     "RequestRejectedError",
     "RequestTimeoutError",
@@ -362,6 +364,12 @@ class NotebookError(WorkbenchError):
     notebook: Path
     cell: int | None
     ename: str | None
+
+
+class PlanError(WorkbenchError):
+    """What a model needs cannot be worked out, because a fact is missing."""
+
+    missing: str
 
 
 class TypeScriptError(WorkbenchError):

@@ -192,7 +192,7 @@ def _parser(name: str | None, settings: Settings) -> dict[str, str]:
 
 def _model_in_container(model: str, entry: Entry | None, settings: Settings) -> LocalModel | str:
     """Find a model that the container will see: a folder below models/, or a name of the hub."""
-    name = _folder_or_hub_name(model, entry, settings)
+    name = where_is(model, entry, settings)
     if looks_like_hub_name(name, settings.models_dir):
         return name
     local = _found(name, settings)
@@ -214,7 +214,7 @@ def _model_in_container(model: str, entry: Entry | None, settings: Settings) -> 
     return local
 
 
-def _folder_or_hub_name(model: str, entry: Entry | None, settings: Settings) -> str:
+def where_is(model: str, entry: Entry | None, settings: Settings) -> str:
     """Say where a model is: in the folder that it was fetched into, else where it comes from."""
     wanted = wanted_of_hub(model, None, models_dir=settings.models_dir)
     folder = settings.models_dir / wanted.folder
@@ -234,7 +234,7 @@ def to_fetch(settings: Settings) -> str | None:
     if name is None:
         return None
     entry = find_entry(name, models_dir=settings.models_dir)
-    where = _folder_or_hub_name(name, entry, settings)
+    where = where_is(name, entry, settings)
     if not looks_like_hub_name(where, settings.models_dir):
         return None
     # A container downloads for itself into this cache; what it has there is not fetched again.
@@ -286,7 +286,7 @@ def _len(settings: Settings, before: ServeSpec | None, entry: Entry | None) -> i
 
 def _local_model(name: str, entry: Entry | None, settings: Settings) -> LocalModel:
     """Find the folder of a model; one of the catalogue may have to be fetched first."""
-    where = _folder_or_hub_name(name, entry, settings)
+    where = where_is(name, entry, settings)
     if looks_like_hub_name(where, settings.models_dir):
         raise ConfigError(
             f"{name}{f' ({where})' if where != name else ''} is not on this disk.",

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import settings as settings_module
-from .boot import History, boot
+from .boot import BootOutcome, History, boot
 from .records import (
     Generation,
     Outcome,
@@ -39,9 +39,12 @@ if TYPE_CHECKING:
     from .client import Ask, Client, Messages, Stream
     from .conversation import Conversation
     from .hub import Fetched
+    from .planning import PlanFlags
+    from .predictions import Prediction
     from .probe import Probe
     from .smoke import SmokeReport
     from .telemetry import Telemetry
+    from .vram import Plan
 
 # The client and telemetry are imported where they are first needed: `status`
 # and `down` need neither, and have 0.3 s for everything.
@@ -203,6 +206,7 @@ class Session:
         )
         if outcome.started:
             self._mine = self.server.instance
+            self._learn_memory(outcome)
             return outcome.status
         return replace(outcome.status, detail="it was running already; attached to it")
 
@@ -356,6 +360,55 @@ class Session:
         """Ask, and run the functions that the model calls; see ``Client.run_tools``."""
         return self.client.run_tools(messages, functions, params, **how)
 
+    def plan(
+        self,
+        model: str | None = None,
+        *,
+        gpu: str | None = None,
+        vram_gib: float | None = None,
+        gpu_memory_utilization: float | None = None,
+        vllm_version: str | None = None,
+        **flags: Unpack[PlanFlags],
+    ) -> Plan:
+        """
+        Work out whether a model fits, before anything is started.
+
+        Args:
+            model: A name of the catalogue, a folder, a ``config.json`` or a hub name; default:
+                the settings'.
+
+            gpu: A card by its name, or ``cpu``; default: this machine's.
+
+            vram_gib: A card by its memory.
+
+            vllm_version: Of the vLLM that is to run; default: 0.25, whose memory was measured.
+
+            flags: ``max_model_len``, ``max_num_batched_tokens``, ``max_num_seqs``,
+                ``kv_cache_dtype``, ``enforce_eager``: vLLM's.
+
+        Raises:
+            ConfigError: There is no such model or card, or vLLM would refuse the flags.
+
+            PlanError: A fact is missing.
+        """
+        from .planning import planned
+
+        return planned(
+            self.settings,
+            model,
+            gpu=gpu,
+            vram_gib=vram_gib,
+            gpu_memory_utilization=gpu_memory_utilization,
+            vllm_version=vllm_version,
+            **flags,
+        )
+
+    def predictions(self) -> list[Prediction]:
+        """Read what was predicted for this folder's boots, and what they said; oldest first."""
+        from .predictions import read
+
+        return read(self.settings.state_dir / "predictions.jsonl")
+
     def map(
         self,
         prompts: Iterable[Messages],
@@ -467,6 +520,11 @@ class Session:
     def _record(self, outcome: Outcome) -> None:
         if self.settings.telemetry:
             self.telemetry.emit(outcome)
+
+    def _learn_memory(self, outcome: BootOutcome) -> None:
+        from .planning import learn
+
+        learn(self.settings, outcome)
 
     def history(self) -> History:
         """The earlier boots of what these settings mean."""

@@ -257,6 +257,31 @@ def fetch(skin: Skin, /, name: str, revision: str | None, verify: bool, as_json:
 
 
 @workbench.command()
+@click.argument("model", required=False)
+@click.option("--gpu", help="A card by its name: 7900xtx, h100 … [default: this machine's]")
+@click.option("--vram", "vram_gib", type=float, help="A card by its memory, GiB.")
+@click.option(
+    "--gpu-memory-utilization", type=float, help="Share of it that vLLM may use. [default: 0.85]"
+)
+@click.option("--max-model-len", type=int, help="Context in tokens. [default: the model's]")
+@click.option("--max-num-batched-tokens", type=int, help="Largest batch. [default: vLLM's]")
+@click.option("--max-num-seqs", type=int, help="Requests at once. [default: vLLM's]")
+@click.option("--kv-cache-dtype", default="auto", show_default=True, help="auto or fp8.")
+@click.option("--enforce-eager", is_flag=True, help="Without torch.compile and graphs.")
+@click.option("--vllm-version", help="Of the vLLM that is to run. [default: 0.25, as measured]")
+@click.option("--history", is_flag=True, help="Show earlier boots: predicted and measured.")
+@_json_option
+@click.pass_obj
+def plan(skin: Skin, /, model: str | None, history: bool, as_json: bool, **asked: Any) -> Shown:
+    """Say whether MODEL fits on a card: a folder, a config.json or a hub name."""
+    if history:
+        return _shown(views.predictions_view(skin.session.predictions()), as_json)
+    if asked["gpu"] is not None and asked["vram_gib"] is not None:
+        raise click.UsageError("--gpu and --vram both say what the card is; give one.")
+    return _shown(views.plan_view(skin.session.plan(model, **asked)), as_json)
+
+
+@workbench.command()
 @_json_option
 @click.pass_obj
 def smoke(skin: Skin, /, as_json: bool) -> Shown:

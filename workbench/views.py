@@ -8,7 +8,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import MISSING, asdict, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import fill, indent, shorten
@@ -33,19 +33,35 @@ from .records import (
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from .doctor import Report, Shown
     from .headless import NotebookRun
     from .hub import Fetched
+    from .predictions import Prediction
     from .probe import Probe
     from .settings import Settings
     from .smoke import SmokeReport
+    from .vram import Plan
 
 MAX_SHOWN_RESULT = 400
 """The model reads all of a tool's result, and a person the beginning."""
 
 MAX_SHOWN_EVIDENCE = 80
 """A table's line; what did not pass is told in full below it, and --json has all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanView(View):
+    """A plan as a table, with the plan itself and its picture at hand."""
+
+    plan: Plan
+
+    def picture(self) -> Figure:
+        """Draw where the card's memory goes."""
+        from .plots import memory
+
+        return memory([self.plan])
 
 
 def status_view(status: ServerStatus) -> View:
@@ -286,6 +302,42 @@ def smoke_view(report: SmokeReport) -> View:
         or None,
         data=asdict(report),
         ok=report.ok,
+    )
+
+
+def plan_view(plan: Plan) -> PlanView:
+    """Show what each part takes, then the answer in words and the flags to use."""
+    shown = plan.view()
+    return PlanView(
+        **{field.name: getattr(shown, field.name) for field in fields(shown)}, plan=plan
+    )
+
+
+def predictions_view(history: Sequence[Prediction]) -> View:
+    """Show for each boot what was predicted and what its log said."""
+    columns = ("boot (UTC)", "model", "GPU", "vLLM", "weights", "KV cache", "predicted", "error")
+    return View(
+        columns=columns,
+        numeric=frozenset(columns[4:]),
+        rows=tuple(map(_prediction_row, history)),
+        note="KV cache and its prediction in tokens, as the log counts them."
+        if history
+        else "No boot was recorded yet: workbench up",
+        data=[asdict(boot) for boot in history],
+    )
+
+
+def _prediction_row(boot: Prediction) -> tuple[str, ...]:
+    error = boot.error_percent
+    return (
+        boot.at[:16].replace("T", " "),
+        boot.model,
+        boot.gpu,
+        boot.version or units.UNKNOWN,
+        units.size(boot.measured.weights_bytes),
+        units.count(boot.measured.kv_cache_tokens),
+        units.count(boot.predicted.kv_cache_tokens if boot.predicted else None),
+        units.UNKNOWN if error is None else f"{error:+.1f} %",
     )
 
 

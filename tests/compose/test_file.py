@@ -12,7 +12,11 @@ import pytest
 
 from workbench.catalogue import parser_of_family
 from workbench.servers.profiles import PROFILES
-from workbench.settings import COMPOSE_MAX_MODEL_LEN, COMPOSE_MODEL
+from workbench.settings import (
+    COMPOSE_GPU_MEMORY_UTILIZATION,
+    COMPOSE_MAX_MODEL_LEN,
+    COMPOSE_MODEL,
+)
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -69,7 +73,8 @@ def test_the_defaults_fit_24_gb_under_wsl(folder: Path, profile: str):
     """A share below what WSL leaves free (0.88), and a context that is stated."""
     service, _ = config(folder, profile)
 
-    assert float(flag(service, "--gpu-memory-utilization")) == 0.85
+    assert COMPOSE_GPU_MEMORY_UTILIZATION < 0.88
+    assert float(flag(service, "--gpu-memory-utilization")) == COMPOSE_GPU_MEMORY_UTILIZATION
     assert int(flag(service, "--max-model-len")) == COMPOSE_MAX_MODEL_LEN
 
 

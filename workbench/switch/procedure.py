@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ..boot import History, boot
+from ..boot import BootOutcome, History, boot
 from ..errors import BootInterruptedError, ServerError, SwitchError, WorkbenchError
 from ..records import Progress, SwitchReport, SwitchStep, Verdict
 from ..servers.base import Recipe, Server
@@ -36,6 +36,8 @@ class Means:
 
         check: Asks the new server something, and says what came.
 
+        learn: Keeps what the new model's boot said of memory.
+
         commit: Has later commands mean the new model.
     """
 
@@ -44,6 +46,7 @@ class Means:
     history: History
     boot_timeout_s: float
     check: Callable[[], Seen]
+    learn: Callable[[BootOutcome], None]
     commit: Callable[[], Seen]
     on_progress: Callable[[Progress], None]
 
@@ -123,22 +126,26 @@ class Switch:
 
     def _serve(self, begin: Callable[[], bool]) -> None:
         """From the new server's start to the last step."""
-        self._step("ready", lambda: self._boot(begin, self._means.history))
+        self._step("ready", lambda: self._ready(begin))
         self._up_at_s = time.monotonic()
         self._step("check", self._means.check)
         self._step("commit", self._means.commit)
         self._means.journal.end()
 
-    def _boot(self, begin: Callable[[], bool], history: History) -> str:
-        outcome = boot(
+    def _ready(self, begin: Callable[[], bool]) -> str:
+        outcome = self._boot(begin, self._means.history)
+        if outcome.started:
+            self._means.learn(outcome)
+        return _decodes(outcome)
+
+    def _boot(self, begin: Callable[[], bool], history: History) -> BootOutcome:
+        return boot(
             self._means.server,
             history=history,
             on_progress=self._means.on_progress,
             timeout_s=self._means.boot_timeout_s,
             begin=begin,
         )
-        names = " = ".join(model.name for model in outcome.status.models)
-        return f"{names} decodes"
 
     def _guarded(self, forward: Callable[[], None]) -> SwitchReport:
         try:
@@ -171,16 +178,14 @@ class Switch:
             means.server.stop()
         elif stage is None or stage.stage is not Stage.DRAIN:
             means.journal.note(Stage.BACK)
-            self._step("back", lambda: self._boot(lambda: self._again(before), self._old_history()))
+            self._step("back", lambda: self._ready_again(before))
         self._up_at_s = time.monotonic()
         means.journal.end()
 
-    def _again(self, before: Recipe) -> bool:
-        return self._means.server.replace(before)
-
-    def _old_history(self) -> History:
-        """No boot to learn an ETA from: the settings are the new model's, and so is the key."""
-        return replace(self._means.history, key=f"back to {self._underway.name}")
+    def _ready_again(self, before: Recipe) -> str:
+        # No boot to learn an ETA from: the settings are the new model's, and so would be the key.
+        history = replace(self._means.history, key=f"back to {self._underway.name}")
+        return _decodes(self._boot(lambda: self._means.server.replace(before), history))
 
     def _step(self, name: str, work: Callable[[], str | Seen]) -> None:
         began_s = time.monotonic()
@@ -203,6 +208,11 @@ class Switch:
             hint=exc.hint,
             report=self.report(switched=False),
         )
+
+
+def _decodes(outcome: BootOutcome) -> str:
+    names = " = ".join(model.name for model in outcome.status.models)
+    return f"{names} decodes"
 
 
 def _goes_on(server: Server, exc: BaseException) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import settings
 from ..errors import ServerStateError
+from ..planning import learn
 from ..records import Progress, ServerState, SwitchReport, SwitchStep, Verdict
 from ..servers import base
 from ..servers.base import Server
@@ -159,6 +160,7 @@ def _means(target: Session, model: str, on_progress: Callable[[Progress], None])
         history=target.history(),
         boot_timeout_s=target.settings.boot_timeout_s,
         check=lambda: _check(target.server),
+        learn=lambda outcome: learn(target.settings, outcome),
         commit=lambda: _commit(target, model),
         on_progress=on_progress,
     )

@@ -1,0 +1,160 @@
+"""
+What there is to serve, and what is known of each: the table of ``workbench models``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .catalogue import Entry, entries, local_models
+from .errors import WorkbenchError
+from .hub import fetched_in
+from .records import ServedModel
+
+if TYPE_CHECKING:
+    from .probe import KeptProbe
+    from .vram import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnDisk:
+    """
+    A model's folder below ``models/``.
+
+    Args:
+        missing_bytes: What a fetch that was cut off has still to bring.
+    """
+
+    folder: Path
+    size_bytes: int
+    missing_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastBoot:
+    """The latest boot of a model that became ready."""
+
+    at: datetime
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """
+    A model that can be served.
+
+    Args:
+        entry: Of the catalogue; ``None`` for a folder that it does not know.
+
+        plan: Whether it fits, and how; ``None`` where ``no_plan`` says why not.
+
+        is_served: It runs now.
+    """
+
+    name: str
+    entry: Entry | None
+    on_disk: OnDisk | None
+    plan: Plan | None
+    no_plan: str | None
+    last_boot: LastBoot | None
+    last_probe: KeptProbe | None
+    is_served: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """
+    Where to ask what is known of a model.
+
+    Args:
+        plan: Plans it by its name; what it raises is why there is no plan.
+
+        boots: The file of earlier boots.
+
+        last_probe: Finds what a probe found last, by the served model name.
+
+        served: What the server lists now.
+    """
+
+    plan: Callable[[str], Plan]
+    boots: Path
+    last_probe: Callable[[str], KeptProbe | None]
+    served: tuple[ServedModel, ...]
+
+
+def inventory(models_dir: Path, known: Knowledge) -> tuple[Item, ...]:
+    """List the catalogue, then the folders that it does not know."""
+    catalogue = entries(models_dir)
+    folders = [name for name in local_models(models_dir) if name not in catalogue]
+    booted = _last_boots(known.boots)
+    return tuple(
+        _item(name, catalogue.get(name), models_dir / name, known, booted)
+        for name in (*catalogue, *folders)
+    )
+
+
+def _item(
+    name: str, entry: Entry | None, folder: Path, known: Knowledge, booted: Mapping[str, LastBoot]
+) -> Item:
+    names = (name, entry.model) if entry else (name,)
+    planned, why_not = _planned(name, known.plan)
+    return Item(
+        name=name,
+        entry=entry,
+        on_disk=_on_disk(folder),
+        plan=planned,
+        no_plan=why_not,
+        last_boot=next((booted[each] for each in names if each in booted), None),
+        last_probe=next(filter(None, map(known.last_probe, names)), None),
+        is_served=any(model.name in names for model in known.served),
+    )
+
+
+def _planned(name: str, plan: Callable[[str], Plan]) -> tuple[Plan | None, str | None]:
+    try:
+        return plan(name), None
+    except WorkbenchError as exc:
+        return None, exc.message
+
+
+def _on_disk(folder: Path) -> OnDisk | None:
+    fetched = fetched_in(folder)
+    if fetched:
+        missing = sum(file.size_bytes for file in fetched.missing)
+        size = fetched.size_bytes - missing
+        return OnDisk(folder=folder, size_bytes=size, missing_bytes=missing)
+    if not (folder / "config.json").is_file():
+        return None
+    return OnDisk(
+        folder=folder, size_bytes=sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    )
+
+
+def _last_boots(path: Path) -> dict[str, LastBoot]:
+    """Read the latest boot of each model; a key ends with the model's name."""
+    return {
+        str(line["key"]).rpartition(" ")[2]: LastBoot(
+            at=datetime.fromisoformat(line["at"]), total_s=line["total_s"]
+        )
+        for line in _lines(path)
+    }
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Read boots.jsonl; a line that a killed process tore is passed over."""
+    try:
+        text = path.read_text(errors="replace")
+    except FileNotFoundError:
+        return
+    for line in text.splitlines():
+        try:
+            entry = json.loads(line)
+            if {"key", "at", "total_s"} <= entry.keys():
+                yield entry
+        except (ValueError, AttributeError):
+            continue
