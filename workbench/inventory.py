@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .catalogue import Entry, entries, local_models
 from .errors import WorkbenchError
@@ -87,7 +87,10 @@ class Knowledge:
     served: tuple[ServedModel, ...]
 
 
-def inventory(models_dir: Path, known: Knowledge) -> tuple[Item, ...]:
+Inventory: TypeAlias = tuple[Item, ...]
+
+
+def inventory(models_dir: Path, known: Knowledge) -> Inventory:
     """List the catalogue, then the folders that it does not know."""
     catalogue = entries(models_dir)
     folders = [name for name in local_models(models_dir) if name not in catalogue]

@@ -23,9 +23,15 @@ from .errors import ConfigError, WorkbenchError
 from .model_facts import Hub, read_facts
 from .predictions import Prediction, Sizes
 from .records import GpuStatus
+from .servers.engine import Engine
 from .servers.gpu import gpus
-from .serving import where_is
-from .settings import COMPOSE_GPU_MEMORY_UTILIZATION, COMPOSE_MODEL, Settings
+from .serving import context_of, profile_of, where_is
+from .settings import (
+    COMPOSE_CPU_CACHE_GIB,
+    COMPOSE_GPU_MEMORY_UTILIZATION,
+    COMPOSE_MODEL,
+    Settings,
+)
 from .vram import (
     WSL_7900XTX,
     Ask,
@@ -131,12 +137,16 @@ def planned(
     vram_gib: float | None = None,
     gpu_memory_utilization: float | None = None,
     vllm_version: str | None = None,
+    ask_hub: bool = True,
     **flags: Unpack[PlanFlags],
 ) -> Plan:
     """
     Plan what the settings mean, with what is said here above what the catalogue has.
 
-    Args and errors are those of :meth:`workbench.session.Session.plan`.
+    Args:
+        ask_hub: Whether the hub is asked for a model that is neither here nor well known.
+
+    The others, and the errors, are those of :meth:`workbench.session.Session.plan`.
     """
     name = model or settings.model or COMPOSE_MODEL
     entry = find_entry(name, models_dir=settings.models_dir)
@@ -144,10 +154,15 @@ def planned(
         filter(None, (gpu_memory_utilization, settings.gpu_memory_utilization)),
         (entry and entry.gpu_memory_utilization) or COMPOSE_GPU_MEMORY_UTILIZATION,
     )
-    said = {flag: value for flag, value in flags.items() if value is not None}
+    # A switch that is not set says nothing: the catalogue may have it.
+    said = {flag: value for flag, value in flags.items() if value not in (None, False)}
     ask = Ask(gpu_memory_utilization=share, **(_flags_of(entry) | said))
-    card = _card(gpu, vram_gib)
+    card = card_named(gpu, vram_gib)
     planner = planner_of(settings)
+    if not ask_hub:
+        planner = replace(planner, hub=None)
+    if vllm_version is None and card.maker == CPU:
+        vllm_version = Engine(settings.engine_dir).vllm_version
     return planner.plan(where_is(name, entry, settings), card, ask, version=vllm_version)
 
 
@@ -196,12 +211,36 @@ def planner_of(settings: Settings) -> Planner:
     return Planner(
         models_dir=settings.models_dir,
         history=settings.state_dir / "predictions.jsonl",
-        kv_cache_bytes=round(settings.kv_cache_gib * GIB),
+        kv_cache_bytes=round(_cpu_cache_gib(settings) * GIB),
         hub=hub_facts,
     )
 
 
-def _card(gpu: str | None, vram_gib: float | None) -> Card:
+def planned_to_serve(settings: Settings, model: str) -> Plan:
+    """Plan what a server of these settings would be started with, where it would run."""
+    on_cpu = settings.backend == "embedded" or profile_of(settings) == CPU
+    return planned(
+        settings, model, gpu=CPU if on_cpu else None, max_model_len=context_of(settings, model)
+    )
+
+
+def _cpu_cache_gib(settings: Settings) -> float:
+    """Say how large a KV cache on the CPU is: a container's is the compose file's own."""
+    is_default = settings.origins["kv_cache_gib"] == "default"
+    return (
+        COMPOSE_CPU_CACHE_GIB
+        if settings.backend == "compose" and is_default
+        else (settings.kv_cache_gib)
+    )
+
+
+def card_named(gpu: str | None, vram_gib: float | None) -> Card:
+    """
+    Find a card by its name or its memory; with neither it is this machine's.
+
+    Raises:
+        ConfigError: No card of that name is known.
+    """
     if vram_gib is not None:
         return card_of(vram_gib)
     if gpu is not None:

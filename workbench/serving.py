@@ -243,6 +243,25 @@ def to_fetch(settings: Settings) -> str | None:
     return None if has_it else name
 
 
+def context_of(settings: Settings, model: str) -> int:
+    """Say how long a context a server of these settings would have for a model, tokens."""
+    if settings.backend == "embedded":
+        return serve_spec(settings, None).max_model_len
+    entry = find_entry(model, models_dir=settings.models_dir)
+    asked = settings.max_model_len or (entry and entry.max_model_len) or COMPOSE_MAX_MODEL_LEN
+    where = where_is(model, entry, settings)
+    if looks_like_hub_name(where, settings.models_dir):
+        return asked
+    return min(asked, _found(where, settings).max_model_len or asked)
+
+
+def profile_of(settings: Settings) -> str:
+    """Say which service of the compose file these settings mean."""
+    from .servers.profiles import choose
+
+    return settings.profile or choose().profile
+
+
 def serve_spec(settings: Settings, running: Running | None) -> ServeSpec:
     """
     Say what the embedded server serves: what was asked, else what runs, else the defaults.

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .client import Ask, Client, Messages, Stream
     from .conversation import Conversation
     from .hub import Fetched
+    from .inventory import Inventory
     from .planning import PlanFlags
     from .predictions import Prediction
     from .probe import Probe
@@ -155,6 +156,7 @@ class Session:
         model: str,
         *,
         drain_timeout_s: float = 30.0,
+        force: bool = False,
         on_progress: Callable[[Progress], None] = quiet,
         **arguments: Any,
     ) -> SwitchReport:
@@ -166,6 +168,8 @@ class Session:
 
             drain_timeout_s: How long requests under way may take before they are cut off.
 
+            force: Try it although the plan says that it does not fit.
+
             arguments: Settings to serve it with, for example ``max_model_len=1024``.
 
         Raises:
@@ -174,7 +178,12 @@ class Session:
         from .switch import use
 
         return use(
-            self, model, drain_timeout_s=drain_timeout_s, on_progress=on_progress, **arguments
+            self,
+            model,
+            drain_timeout_s=drain_timeout_s,
+            force=force,
+            on_progress=on_progress,
+            **arguments,
         )
 
     def _settle(self, on_progress: Callable[[Progress], None]) -> None:
@@ -402,6 +411,33 @@ class Session:
             vllm_version=vllm_version,
             **flags,
         )
+
+    def inventory(self, *, gpu: str | None = None, vram_gib: float | None = None) -> Inventory:
+        """
+        List what there is to serve: the catalogue and the folders below ``models/``.
+
+        Args:
+            gpu, vram_gib: The card that the models are to fit; default: where they would run.
+        """
+        from .inventory import Knowledge, inventory
+        from .planning import CPU, card_named, planned
+        from .probe import last_probe
+
+        state_dir, base_url = self.settings.state_dir, self.server.base_url
+        if gpu is None and vram_gib is None and self.settings.backend == "embedded":
+            gpu = CPU
+        card_named(gpu, vram_gib)  # a wrong name is not each model's trouble
+        known = Knowledge(
+            plan=lambda name: planned(
+                self.settings, name, gpu=gpu, vram_gib=vram_gib, ask_hub=False
+            ),
+            boots=state_dir / "boots.jsonl",
+            last_probe=lambda name: last_probe(
+                state_dir / "probes.jsonl", base_url=base_url, model=name
+            ),
+            served=self.server.status().models,
+        )
+        return inventory(self.settings.models_dir, known)
 
     def predictions(self) -> list[Prediction]:
         """Read what was predicted for this folder's boots, and what they said; oldest first."""

@@ -32,6 +32,7 @@ WAIT_OR_FAIL: tuple[WaitOrFail, ...] = ("wait", "fail")
 
 COMPOSE_MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 COMPOSE_MAX_MODEL_LEN = 8192
+COMPOSE_CPU_CACHE_GIB = 4.0
 COMPOSE_GPU_MEMORY_UTILIZATION = 0.85
 """What docker-compose.yml serves if nothing is set; a test keeps the two the same."""
 

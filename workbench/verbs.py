@@ -179,10 +179,13 @@ def restart(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
     show_default=True,
     help="Seconds that requests under way may take before they are cut off.",
 )
+@click.option("--force", is_flag=True, help="Try it although the plan says that it does not fit.")
 @_server_options(*SWITCHED)
 @_json_option
 @click.pass_obj
-def use(skin: Skin, /, model: str, drain_timeout_s: float, as_json: bool, **settings: Any) -> Shown:
+def use(
+    skin: Skin, /, model: str, drain_timeout_s: float, force: bool, as_json: bool, **settings: Any
+) -> Shown:
     """
     Serve MODEL instead of the one that runs, and go back if that fails.
 
@@ -193,7 +196,11 @@ def use(skin: Skin, /, model: str, drain_timeout_s: float, as_json: bool, **sett
     with skin.configured(**of_server) as session, skin.progress() as on_progress:
         try:
             report = session.use(
-                model, drain_timeout_s=drain_timeout_s, on_progress=on_progress, **of_model
+                model,
+                drain_timeout_s=drain_timeout_s,
+                force=force,
+                on_progress=on_progress,
+                **of_model,
             )
         except SwitchError as exc:
             return _shown(views.switch_view(exc.report, exc), as_json)
@@ -230,14 +237,26 @@ def logs(skin: Skin, /, follow: bool, lines: int) -> None:
 
 
 @workbench.group(invoke_without_command=True)
+@click.option("--served", is_flag=True, help="List what the server serves instead.")
+@click.option("--gpu", help="The card they are to fit. [default: where they would run]")
+@click.option("--vram", "vram_gib", type=click.FloatRange(0, min_open=True), help="Its GiB.")
 @_json_option
 @click.pass_context
-def models(context: click.Context, /, as_json: bool) -> Shown:
-    """List what the server serves, or fetch a model of the hub."""
+def models(
+    context: click.Context,
+    /,
+    served: bool,
+    gpu: str | None,
+    vram_gib: float | None,
+    as_json: bool,
+) -> Shown:
+    """List the models one can serve: on disk or not, fits or not."""
     if context.invoked_subcommand:
         return None
-    skin: Skin = context.obj
-    return _shown(views.models_view(skin.session.models()), as_json)
+    session: Session = context.obj.session
+    if served or session.settings.backend == "remote":
+        return _shown(views.models_view(session.models()), as_json)
+    return _shown(views.inventory_view(session.inventory(gpu=gpu, vram_gib=vram_gib)), as_json)
 
 
 @models.command()

@@ -8,7 +8,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import fill, indent, shorten
@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from .doctor import Report, Shown
     from .headless import NotebookRun
     from .hub import Fetched
+    from .inventory import Item, OnDisk
     from .predictions import Prediction
-    from .probe import Probe
+    from .probe import KeptProbe, Probe
     from .settings import Settings
     from .smoke import SmokeReport
     from .vram import Plan
@@ -232,6 +233,62 @@ def fetched_view(found: Fetched) -> View:
         note=f"Serve it: workbench up --model {found.folder.name}",
         data=asdict(found),
     )
+
+
+def inventory_view(items: Sequence[Item]) -> View:
+    """List what there is to serve, and what is known of each."""
+    gpu = next((item.plan.gpu for item in items if item.plan), units.UNKNOWN)
+    return View(
+        title=f"To serve, as it would fit on: {gpu}",
+        columns=(
+            *("model", "on disk", "fits", "context", "at most", "licence"),
+            *("last boot", "last probe"),
+        ),
+        numeric=frozenset({"context", "at most"}),
+        rows=tuple(map(_inventory_row, items)),
+        note="at most: tokens per second that one request decodes. "
+        "Why each is there, and its settings: --json",
+        data=[_inventory_data(item) for item in items],
+    )
+
+
+def _inventory_row(item: Item) -> tuple[str, ...]:
+    entry, plan, boot, probe = item.entry, item.plan, item.last_boot, item.last_probe
+    licence = entry.licence if entry and entry.licence else units.UNKNOWN
+    return (
+        f"{item.name} ●" if item.is_served else item.name,
+        _on_disk(item.on_disk),
+        units.UNKNOWN if plan is None else ("yes" if plan.fits else "no"),
+        units.count(_context(plan) if plan else None),
+        units.rate(plan.decode_ceiling_tps if plan else None),
+        f"{licence}, gated" if entry and entry.gated else licence,
+        f"{boot.at:%Y-%m-%d}, {units.seconds(boot.total_s)}" if boot else units.UNKNOWN,
+        _last_probe(probe) if probe else units.UNKNOWN,
+    )
+
+
+def _context(plan: Plan) -> int:
+    """Return the context that it would be served with, or the longest that would fit."""
+    return plan.asked_model_len if plan.fits else plan.max_model_len
+
+
+def _on_disk(found: OnDisk | None) -> str:
+    if found is None:
+        return units.UNKNOWN
+    if found.missing_bytes:
+        return f"{units.size(found.size_bytes)}, {units.size(found.missing_bytes)} missing"
+    return units.size(found.size_bytes)
+
+
+def _last_probe(probe: KeptProbe) -> str:
+    counts = Counter(probe.verdicts.values())
+    told = (f"{counts[verdict]} {verdict.upper()}" for verdict in Verdict if counts[verdict])
+    return f"{probe.at:%Y-%m-%d}, {', '.join(told)}"
+
+
+def _inventory_data(item: Item) -> dict[str, Any]:
+    data = asdict(replace(item, plan=None))
+    return data | {"plan": item.plan.view().data if item.plan else None}
 
 
 def probe_view(probe: Probe) -> View:

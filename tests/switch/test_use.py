@@ -39,7 +39,7 @@ def test_another_model_serves_at_the_same_address(session: Session):
     report = session.use("pocket-mini")
 
     assert (report.before, report.model, report.switched) == ("pocket", "pocket-mini", True)
-    assert [step.name for step in report.steps] == ["drain", "ready", "check", "commit"]
+    assert [step.name for step in report.steps] == ["plan", "drain", "ready", "check", "commit"]
     assert names(session) == ["pocket-mini", "default"]
     assert session.server.base_url == url
     assert not any(map(lives, before.pids))
@@ -78,7 +78,7 @@ def test_with_nothing_running_it_starts(session: Session):
     """There is nothing to drain, and nobody who was served before."""
     report = session.use("pocket-mini")
 
-    assert [step.name for step in report.steps] == ["ready", "check", "commit"]
+    assert [step.name for step in report.steps] == ["plan", "ready", "check", "commit"]
     assert (report.before, report.unavailable_s) == (None, None)
     assert session.is_mine
 
@@ -89,7 +89,7 @@ def test_what_runs_already_is_left_alone(session: Session):
 
     report = session.use("pocket")
 
-    assert [step.name for step in report.steps] == ["commit"]
+    assert [step.name for step in report.steps] == ["plan", "commit"]
     assert session.status().pids == pids
 
 
@@ -146,6 +146,21 @@ def test_a_model_that_is_not_there_costs_nothing(session: Session, monkeypatch: 
     assert session.status().pids == pids
 
 
+def test_what_does_not_fit_is_not_tried_unless_somebody_insists(session: Session):
+    """Nothing is touched; the error has the longest context that fits, and the report the plan."""
+    with Session(kv_cache_gib=0.002) as small:
+        pids = small.up().pids
+
+        with pytest.raises(SwitchError, match="does not fit, and nothing was touched") as caught:
+            small.use("pocket-mini")
+
+        assert "--max-model-len 1920" in caught.value.hint  # 16 blocks of 128, one is kept empty
+        assert [step.verdict for step in caught.value.report.steps] == [Verdict.FAIL]
+        assert small.status().pids == pids
+        plan = small.use("pocket-mini", force=True).steps[0]
+        assert (plan.name, plan.verdict) == ("plan", Verdict.WARN)
+
+
 def test_a_model_of_the_hub_is_fetched_while_the_old_one_serves(
     session: Session, home: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -158,8 +173,15 @@ def test_a_model_of_the_hub_is_fetched_while_the_old_one_serves(
         with Session() as online:
             report = online.use("new")
 
-    assert [step.name for step in report.steps] == ["fetch", "drain", "ready", "check", "commit"]
-    assert report.unavailable_s < report.duration_s - report.steps[0].duration_s
+    assert [step.name for step in report.steps] == [
+        "plan",
+        "fetch",
+        "drain",
+        "ready",
+        "check",
+        "commit",
+    ]
+    assert report.unavailable_s < report.duration_s - report.steps[1].duration_s
     assert names(session) == ["new", REPOSITORY, "default"]
     assert (home / "models" / "new" / "model.safetensors").is_file()
 
@@ -187,7 +209,7 @@ def test_requests_under_way_get_their_time_and_no_more(
     monkeypatch.setenv("SCRIPT", "busy pocket")
     session.up()
 
-    drain = session.use("pocket-mini", drain_timeout_s=0.2).steps[0]
+    drain = session.use("pocket-mini", drain_timeout_s=0.2).steps[1]
 
     assert drain.seen == "2 requests were still under way after 0.2 s, and are cut off"
     assert 0.2 <= drain.duration_s < 5

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -13,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from .. import settings
 from ..errors import ServerStateError
 from ..planning import learn
-from ..records import Progress, ServerState, SwitchReport, SwitchStep, Verdict
+from ..records import Progress, ServerState, SwitchReport, Verdict
 from ..servers import base
 from ..servers.base import Server
-from ..serving import to_fetch
-from ..units import size
+from .beforehand import before_it_is_touched
 from .journal import Journal, Stage, Underway, now
 from .procedure import Means, Seen, Switch
 
@@ -35,6 +33,7 @@ def use(
     model: str,
     *,
     drain_timeout_s: float = DRAIN_TIMEOUT_S,
+    force: bool = False,
     on_progress: Callable[[Progress], None],
     **arguments: Any,
 ) -> SwitchReport:
@@ -44,10 +43,13 @@ def use(
     Args:
         model: A name of the catalogue, a folder below ``models/``, or a name of the hub.
 
+        force: Try it although the plan says that it does not fit.
+
         arguments: Settings to serve it with.
 
     Raises:
-        SwitchError: It failed. The model before serves again, unless it says otherwise.
+        SwitchError: It does not fit, and nothing was touched; or it failed, and the model
+            before serves again, unless it says otherwise.
 
         ConfigError: There is no such model; nothing was touched.
 
@@ -56,7 +58,7 @@ def use(
     refuse_if_remote(session)
     settle(session, on_progress)
     target = session.like_this(without=OF_THE_MODEL, model=model, **arguments)
-    steps = _fetched(session, to_fetch(target.settings), on_progress)
+    steps = before_it_is_touched(session, target, model, force=force, on_progress=on_progress)
     target.server.prepare(on_progress)
     before = target.server.recipe()
     mine = session.is_mine or before is None
@@ -164,19 +166,6 @@ def _means(target: Session, model: str, on_progress: Callable[[Progress], None])
         commit=lambda: _commit(target, model),
         on_progress=on_progress,
     )
-
-
-def _fetched(
-    session: Session, name: str | None, on_progress: Callable[[Progress], None]
-) -> tuple[SwitchStep, ...]:
-    """Have a model that is not here fetched, while the old one serves."""
-    if name is None:
-        return ()
-    began_s = time.monotonic()
-    fetched = session.fetch(name, on_progress=on_progress)
-    seen = f"{fetched.repo}, {size(fetched.size_bytes)} in {fetched.folder.name}"
-    took_s = time.monotonic() - began_s
-    return (SwitchStep(name="fetch", verdict=Verdict.PASS, seen=seen, duration_s=took_s),)
 
 
 def _commit(target: Session, model: str) -> Seen:
