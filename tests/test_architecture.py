@@ -46,7 +46,7 @@ HOMES = {
     "yaml": {"doctor/compose_file.py"},
     "docker": {"servers/containers.py"},
     "rich": {"terminal.py"},
-    "matplotlib": {"plots.py", "views.py"},
+    "matplotlib": {"plots/base.py", "plots/memory.py", "plots/telemetry.py", "views.py"},
     "tqdm": {"batch.py"},
     "IPython": {"magics.py", "cells.py", "__init__.py"},
 }

@@ -4,6 +4,7 @@ What a plan says in words: why it does not fit, and what its numbers rest on.
 
 from __future__ import annotations
 
+from ..units import size
 from .ask import Ask, Correction, passing_utilization
 from .cards import GIB, Card
 from .overhead import Batch, reserve_of
@@ -30,7 +31,7 @@ def refusal(
         )
     if asked > longest:
         return (
-            f"A context of {asked:,} tokens needs more KV cache than the {_gib(budget - used)} "
+            f"A context of {asked:,} tokens needs more KV cache than the {size(budget - used)} "
             f"that are left. The longest that fits: {longest:,} tokens."
         )
     return None

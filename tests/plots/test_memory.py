@@ -31,6 +31,14 @@ def test_the_bars_are_the_plans(session: Session):
     assert axes.get_xlabel() == "GiB of the card"
 
 
+def test_a_cell_that_returns_it_shows_it(session: Session):
+    """Without pyplot nobody else would; at twice the page's pixels, in the page's size."""
+    png, size = plots.memory([session.plan("Qwen/Qwen3-8B-AWQ", gpu="7900xtx")])._repr_png_()
+
+    assert png.startswith(b"\x89PNG")
+    assert size == {"width": 900, "height": 230}
+
+
 def test_a_plan_without_room_says_so(session: Session):
     """No cache, and no number for one."""
     answer = session.plan("Qwen/Qwen3-8B", gpu="7800xt", max_model_len=8192, enforce_eager=True)

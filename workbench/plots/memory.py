@@ -1,25 +1,20 @@
 """
-Pictures. matplotlib is imported where one is drawn: nothing else needs it.
-
-Their colours read on a light and on a dark page: the background is left to the
-page, and lines and letters are a grey that both show.
+Where a card's memory goes, by a plan.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from .vram import Plan
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from ..vram import Plan
+from .base import INK, picture, quiet
 
 GIB = 2**30
-
-INK = "#8a8a8a"
-"""Contrast 3.4 on white and 5.0 on JupyterLab's dark #111111."""
 
 # Okabe and Ito's palette, which people with any colour vision tell apart.
 # https://jfly.uni-koeln.de/color/
@@ -40,19 +35,15 @@ def memory(plans: Sequence[Plan]) -> Figure:
 
     The grey line is the budget, which is gpu_memory_utilization of the card.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 1.6 + 0.7 * len(plans)), layout="constrained")
-    figure.patch.set_alpha(0)
+    figure = picture(9, 1.6 + 0.7 * len(plans))
     axes = figure.subplots()
-    axes.patch.set_alpha(0)
     for row, plan in enumerate(plans):
         _bar(axes, row, plan, widest=max(each.total_bytes for each in plans) / GIB)
     axes.set_yticks(range(len(plans)), [_label(plan) for plan in plans])
     axes.invert_yaxis()
     axes.set_xlabel("GiB of the card", color=INK)
     axes.set_title(_finding(plans), color=INK, loc="left")
-    _quiet(axes)
+    quiet(axes)
     _legend(figure)
     return figure
 
@@ -95,18 +86,7 @@ def _finding(plans: Sequence[Plan]) -> str:
     )
 
 
-def _quiet(axes: Axes) -> None:
-    """Leave out what carries no number, and let the rest be read on any page."""
-    axes.tick_params(colors=INK, length=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(INK)
-
-
 def _legend(figure: Figure) -> None:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     shown = [Patch(color=colour, label=part) for part, colour in COLOURS.items()]
     budget = Line2D([], [], color=INK, linewidth=2, label="budget")
     figure.legend(
