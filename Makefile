@@ -9,6 +9,8 @@ READY := $(VENV)/ready
 NODE ?= node
 TYPESCRIPT := notebooks/typescript
 PACKAGES := $(TYPESCRIPT)/node_modules/ready
+# A Cosmos DB on this machine, for the tests only.
+COSMOSDB := tests/telemetry/sinks/cosmosdb
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast lab lint down bench clean
@@ -33,21 +35,21 @@ $(READY): pyproject.toml
 	@touch $(READY)
 
 # npm ci deletes the folder first, and with it the mark of an earlier success.
-$(PACKAGES): $(TYPESCRIPT)/package-lock.json
+%/node_modules/ready: %/package-lock.json
 	@if ! $(NODE) -e 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null \
 	  || ! command -v npm >/dev/null; then \
-	  echo "TypeScript is left out: it needs Node 20 or newer with npm (https://nodejs.org)"; \
+	  echo "$* is left out: it needs Node 20 or newer with npm (https://nodejs.org)"; \
 	else \
-	  (cd $(TYPESCRIPT) && npm ci --loglevel=error >/dev/null) || { \
-	    echo "npm could not install the packages of $(TYPESCRIPT)." \
+	  (cd $* && npm ci --loglevel=error >/dev/null) || { \
+	    echo "npm could not install the packages of $*." \
 	    "To go on without them: make NODE= $(MAKECMDGOALS)"; exit 1; }; \
-	  touch $(PACKAGES); \
+	  touch $@; \
 	fi
 
 demo: $(READY) $(PACKAGES) ## Start a real vLLM and run all notebooks headless
 	@$(BIN)/workbench run --html
 
-test: $(READY) $(PACKAGES) ## Run all tests: fast ones, those against a real vLLM, the notebooks
+test: $(READY) $(PACKAGES) $(COSMOSDB)/node_modules/ready ## Run all tests: fast ones, those against a real vLLM, the notebooks
 	@$(BIN)/python -m pytest
 
 fast: $(READY) ## Run the tests that take less than 20 seconds
@@ -67,4 +69,4 @@ down: $(READY) ## Stop the server
 
 clean: ## Delete what was made: results, state, engine, environment
 	@if test -x $(BIN)/workbench; then $(BIN)/workbench down; fi
-	@rm -rf results .workbench .engine $(VENV) $(TYPESCRIPT)/node_modules *.egg-info build
+	@rm -rf results .workbench .engine $(VENV) $(TYPESCRIPT)/node_modules $(COSMOSDB)/node_modules *.egg-info build

@@ -32,6 +32,7 @@ pytest_plugins = ["tests.compose.fixtures"]
 
 PROJECT = Path(__file__).resolve().parent.parent
 SETTINGS = ("WORKBENCH_", "OPENAI_", "VLLM_", "HF_", "HUGGING_FACE_", "COMPOSE_", "LOGGING_")
+SETTINGS += ("OTEL_", "AZURE_")
 
 
 class Kind(IntEnum):

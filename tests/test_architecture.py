@@ -38,6 +38,8 @@ HOMES = {
     "httpx2": {"hub/api.py", "hub/refusals.py", "client/openai_adapter.py"},
     "aiohttp": {"client/openai_adapter.py"},
     "sqlite3": {"telemetry/store.py"},
+    "opentelemetry": {f"telemetry/sinks/otlp{part}.py" for part in ("", "_spans", "_metrics")},
+    "azure": {f"telemetry/sinks/{sink}.py" for sink in ("cosmos", "eventgrid", "azure_common")},
     "papermill": {"headless.py"},
     "nbconvert": {"headless.py"},
     "nbformat": {"headless.py"},

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from .errors import ConfigError
+from .urls import bare_url
 
 Backend: TypeAlias = Literal["embedded", "compose", "remote"]
 
@@ -68,6 +69,13 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(…)"
+
+
+class Url(Secret):
+    """An address that may hold a password or a key, and shows itself without them."""
+
+    def __repr__(self) -> str:
+        return bare_url(self._value) or "Url(…)"
 
 
 def _setting(
@@ -292,6 +300,103 @@ class Settings:
         help="1 records every request in the state folder, 0 does not",
         parse=_switch,
     )
+    logging_endpoint: Url | None = _setting(
+        None,
+        "LOGGING_ENDPOINT",
+        help="records are POSTed there as JSON, and a container's log too",
+        parse=Url,
+    )
+    logging_endpoint_token: Secret | None = _setting(
+        None, "LOGGING_ENDPOINT_TOKEN", help="the bearer token for it", parse=_secret
+    )
+    telemetry_jsonl: Path | None = _setting(
+        None, "WORKBENCH_TELEMETRY_JSONL", help="a file that gets a line a record", parse=Path
+    )
+    otel_endpoint: Url | None = _setting(
+        None,
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        help="records go there as OpenTelemetry traces and metrics, by OTLP over HTTP",
+        parse=Url,
+    )
+    otel_traces_endpoint: Url | None = _setting(
+        None,
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        help="another address for traces, used as it stands",
+        parse=Url,
+    )
+    otel_metrics_endpoint: Url | None = _setting(
+        None,
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        help="another address for metrics, used as it stands",
+        parse=Url,
+    )
+    otel_headers: Secret | None = _setting(
+        None, "OTEL_EXPORTER_OTLP_HEADERS", help="name=value,… sent with them", parse=_secret
+    )
+    otel_protocol: str = _setting(
+        "http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL", help="http/protobuf is what there is"
+    )
+    otel_traces_exporter: str = _setting(
+        "otlp", "OTEL_TRACES_EXPORTER", help="none leaves traces out"
+    )
+    otel_metrics_exporter: str = _setting(
+        "otlp", "OTEL_METRICS_EXPORTER", help="none leaves metrics out"
+    )
+    otel_service_name: str | None = _setting(
+        None, "OTEL_SERVICE_NAME", help="who sends them; default: vllm-workbench"
+    )
+    otel_resource_attributes: str | None = _setting(
+        None, "OTEL_RESOURCE_ATTRIBUTES", help="name=value,… of traces and metrics"
+    )
+    otel_disabled: bool = _setting(
+        False,
+        "OTEL_SDK_DISABLED",
+        help="true sends no traces and metrics",
+        # Whatever else is written there is false, says OpenTelemetry.
+        parse=lambda text: text.lower() == "true",
+    )
+    azure_cosmos_endpoint: str | None = _setting(
+        None,
+        "AZURE_COSMOS_ENDPOINT",
+        help="records go into this Azure Cosmos DB account",
+    )
+    azure_cosmos_key: Secret | None = _setting(
+        None,
+        "AZURE_COSMOS_KEY",
+        help="its key; default: who is signed in to Azure",
+        parse=_secret,
+    )
+    azure_cosmos_database: str = _setting(
+        "workbench", "AZURE_COSMOS_DATABASE", help="its database, made if that is allowed"
+    )
+    azure_cosmos_container: str = _setting(
+        "requests", "AZURE_COSMOS_CONTAINER", help="its container, made if that is allowed"
+    )
+    azure_cosmos_ttl_s: int | None = _setting(
+        None,
+        "AZURE_COSMOS_TTL_S",
+        help="how long a record is kept there, seconds; default: for ever",
+        parse=_positive,
+    )
+    azure_eventgrid_endpoint: str | None = _setting(
+        None,
+        "AZURE_EVENTGRID_ENDPOINT",
+        help="records go to this Azure Event Grid topic as CloudEvents",
+    )
+    azure_eventgrid_key: Secret | None = _setting(
+        None,
+        "AZURE_EVENTGRID_KEY",
+        help="its key; default: who is signed in to Azure",
+        parse=_secret,
+    )
+    azure_eventgrid_topic: str | None = _setting(
+        None, "AZURE_EVENTGRID_TOPIC", help="the topic, if the endpoint is a namespace's"
+    )
+    azure_eventgrid_type_prefix: str = _setting(
+        "com.example.workbench",
+        "AZURE_EVENTGRID_TYPE_PREFIX",
+        help="what the events' types begin with: your own domain, backwards",
+    )
     user: str | None = _setting(
         None, "WORKBENCH_USER", help="who is recorded, as a keyed hash; default: the login name"
     )
@@ -358,8 +463,9 @@ def load(
         values["api_key"], origins["api_key"] = None, "default"
     if values["base_url"] and origins["backend"] == "default":
         values["backend"], origins["backend"] = "remote", origins["base_url"]
-    for name in ("state_dir", "engine_dir"):
-        values[name] = home / values[name]
+    for name in ("state_dir", "engine_dir", "telemetry_jsonl"):
+        if values[name] is not None:
+            values[name] = home / values[name]
     if origins["backend"] == "default" and (chosen := _remembered(values["state_dir"])):
         values["backend"], origins["backend"] = chosen, f"{CHOSEN}: workbench up"
     _use_what_was_chosen(values, origins)
@@ -372,11 +478,11 @@ def cannot_be_used(settings: Settings, exc: OSError) -> ConfigError | None:
     """Name the setting whose folder could not be made or written; ``None``: none of them."""
     path = Path(str(exc.filename))
     for item in fields(Settings):
-        if item.metadata.get("parse") is Path and path.is_relative_to(getattr(settings, item.name)):
+        told = getattr(settings, item.name)
+        if item.metadata.get("parse") is Path and told and path.is_relative_to(told):
             origin = settings.origins[item.name]
             return ConfigError(
-                f"{item.name} cannot be {getattr(settings, item.name)} (from {origin}): "
-                f"{exc.strerror}.",
+                f"{item.name} cannot be {told} (from {origin}): {exc.strerror}.",
                 hint=f"Name a folder that can be written: {item.metadata['names'][0]}=/path",
                 key=item.name,
                 source=origin,

@@ -21,3 +21,13 @@ def is_loopback(url: str) -> bool:
 def root_url(base_url: str) -> str:
     """Return *base_url* without ``/v1``: ``/health`` and ``/metrics`` hang there."""
     return base_url.removesuffix("/").removesuffix("/v1")
+
+
+def bare_url(url: str) -> str | None:
+    """Return *url* without user, password, query and fragment; ``None`` if it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query="", fragment="").geturl() or None
