@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers import eventually
-from tests.scripted import HELLO, ScriptedServer, reply
+from tests.scripted import HELLO, ScriptedServer, reply, stream
 from workbench import scrapes
 from workbench.errors import ServerFailureError, ServerUnreachableError
 from workbench.reconcile import finished
@@ -96,7 +96,7 @@ def test_a_server_that_counts_nothing_is_not_waited_for_long(
     monkeypatch.setattr("workbench.server_metrics.SETTLES_WITHIN_S", 0.2)
     page = (PAGES / "assembled-0.33.0.txt").read_text()
     server.others["/metrics"] = [reply(200, page)]
-    server.answer(HELLO)
+    server.answer(stream(*HELLO))
 
     found = session.reconcile("Hello")
 
