@@ -132,7 +132,7 @@ def _by_reason(before: Scrape, after: Scrape) -> list[dict[str, Any]]:
     rows = []
     for reason in filter(None, reasons):
         count = scrapes.increase(before, after, "finished", finished_reason=reason)
-        row = {"metric": f"finished.{reason}", "means": "of these", "unit": "requests"}
+        row = {"metric": f"finished.{reason}", "means": f"by {reason}", "unit": "requests"}
         rows.append(row | _counted(count, before, after))
     return rows
 

@@ -49,7 +49,7 @@ def _metric_row(name: str, row: pd.Series[Any]) -> tuple[str, ...]:
         units.rate(rate, "/s"),
         _amount(row["mean"], unit),
         *(_quantile(row[name], row["resolution"]) for name in QUANTILES),
-        row["means"] if unit == "s" else f"{unit} {row['means']}",
+        row["means"] if unit in ("s", "share") else f"{unit} {row['means']}",
     )
 
 
