@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from workbench.reconcile import finished
 from workbench.records import SamplingParams
 from workbench.server_metrics import reconcile_between
 from workbench.session import Session
+from workbench.urls import root_url
 
 PAGES = Path(__file__).parent / "data/metrics"
 GREEDY = SamplingParams(temperature=0)
@@ -115,6 +119,56 @@ def test_one_request_adds_up_on_a_real_server(served: Session):
     assert sum(part.ttft_s or 0 for part in parts) == pytest.approx(client.ttft_s)
     decode = next(part for part in parts if part.name == "decode")
     assert 0.5 * client.e2e_s < decode.e2e_s < client.e2e_s
+
+
+class BufferingProxy(BaseHTTPRequestHandler):
+    """Passes everything on, each answer when it is whole, as nginx does if it is not told."""
+
+    root = ""
+
+    def do_GET(self) -> None:
+        self._pass_on(None)
+
+    def do_POST(self) -> None:
+        self._pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def _pass_on(self, body: bytes | None) -> None:
+        kept = {name: self.headers[name] for name in ("Authorization", "Content-Type")}
+        headers = {name: value for name, value in kept.items() if value}
+        request = urllib.request.Request(self.root + self.path, data=body, headers=headers)
+        with urllib.request.urlopen(request) as answer:
+            whole = answer.read()
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+        self.send_header("Content-Length", str(len(whole)))
+        self.end_headers()
+        self.wfile.write(whole)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def behind_a_proxy(served: Session, tmp_path: Path) -> Iterator[Session]:
+    handler = type("Handler", (BufferingProxy,), {"root": root_url(served.server.base_url)})
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=proxy.serve_forever).start()
+    url = f"http://127.0.0.1:{proxy.server_port}/v1"
+    key = served.server.api_key
+    with Session(base_url=url, api_key=key, state_dir=str(tmp_path)) as session:
+        yield session
+    proxy.shutdown()
+    proxy.server_close()
+
+
+@pytest.mark.engine
+def test_a_proxy_that_buffers_is_found_out(behind_a_proxy: Session):
+    """The real vLLM streams, and its reader sees nothing until all is there."""
+    found = behind_a_proxy.reconcile("Count from 1 to 50.", GREEDY)
+    client, *_, outside = found.parts
+
+    assert "buffered" in [flag.id for flag in found.flags]
+    assert outside.ttft_s > 0.5 * client.ttft_s
 
 
 @pytest.mark.engine

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from . import units
+from .telemetry.summary import quantile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,9 @@ INK = "#8a8a8a"
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9")
 ERROR = "#d55e00"
 OTHERS = "others"
+TOKEN_COLOURS = dict(
+    zip(("input", "input, from the prefix cache", "output"), COLOURS, strict=False)
+)
 
 NOTHING = "Nothing was recorded"
 
@@ -67,7 +71,7 @@ def ttft(frame: pd.DataFrame) -> Figure:
     if len(models) > 1:
         axes.ecdf(shown, color=INK, linewidth=2.5, label="all")
     for share in (0.5, 0.95):
-        _mark(axes, float(shown.quantile(share)), share)
+        _mark(axes, quantile(shown, share), share)
     axes.set_ylabel("share of requests", color=INK)
     axes.set_ylim(0, 1.02)
     _time_axis(axes.xaxis)
@@ -89,15 +93,19 @@ def tokens(frame: pd.DataFrame) -> Figure:
         "input, from the prefix cache": sums["cached_tokens"],
         "output": sums["output_tokens"],
     }
+    told = bool(frame["cached_tokens"].notna().any())
+    if not told:
+        del parts["input, from the prefix cache"]
     left = sums["output_tokens"] * 0.0
-    for colour, (name, sizes) in zip(COLOURS, parts.items(), strict=False):
+    for name, sizes in parts.items():
+        colour = TOKEN_COLOURS[name]
         axes.barh(range(len(sums)), sizes, left=left, height=0.6, color=colour, label=name)
         left = left + sizes
     axes.set_yticks(range(len(sums)), [str(model) for model in sums.index])
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlabel("tokens", color=INK)
-    axes.set_title(_tokens_finding(sums), color=INK, loc="left")
+    axes.set_title(_tokens_finding(sums, cached=told), color=INK, loc="left")
     _legend(figure, axes)
     return figure
 
@@ -160,7 +168,7 @@ def _by_model(frame: pd.DataFrame, column: str) -> list[tuple[str, pd.Series[Any
 
 def _over_time(axes: Axes, frame: pd.DataFrame, column: str, name: str) -> None:
     for colour, (model, values) in zip(COLOURS, _by_model(frame, column), strict=False):
-        axes.plot(values.index, values, "o", color=colour, markersize=4, alpha=0.75, label=model)
+        axes.plot(values.index, values, "o", color=colour, markersize=4, label=model)
     axes.set_yscale("log")
     axes.set_ylabel(name, color=INK)
 
@@ -217,19 +225,21 @@ def _legend(figure: Figure, axes: Axes) -> None:
 def _latency_finding(frame: pd.DataFrame) -> str:
     shown, failed = frame["e2e_latency_s"].dropna(), int((frame["status"] == "error").sum())
     some = units.count(len(frame), "request")
-    slow = f": half were done in {units.seconds(float(shown.median()))}" if len(shown) else ""
+    slow = f": half were done in {units.seconds(quantile(shown, 0.5))}" if len(shown) else ""
     return f"{some}{slow}, {failed} failed" if slow else f"{some}: {failed} failed"
 
 
 def _ttft_finding(shown: pd.Series[float]) -> str:
-    p95 = units.seconds(float(shown.quantile(0.95)))
+    p95 = units.seconds(quantile(shown, 0.95))
     return f"95 of 100 readers had the first token within {p95} ({len(shown)} streams)"
 
 
-def _tokens_finding(sums: pd.DataFrame) -> str:
+def _tokens_finding(sums: pd.DataFrame, *, cached: bool) -> str:
     read, written = sums["input_tokens"].sum(), sums["output_tokens"].sum()
-    cached = sums["cached_tokens"].sum() / read if read else 0.0
-    return f"{read:,.0f} tokens read, {cached:.0%} of them from the cache; {written:,.0f} written"
+    if not cached or not read:  # the server does not say how many were in its cache
+        return f"{read:,.0f} tokens read, {written:,.0f} written"
+    share = sums["cached_tokens"].sum() / read
+    return f"{read:,.0f} tokens read, {share:.0%} of them from the cache; {written:,.0f} written"
 
 
 def _errors_finding(frame: pd.DataFrame, counts: pd.Series[int]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from workbench.telemetry.frames import frame_of
 from workbench.telemetry.record import COLUMNS
-from workbench.telemetry.summary import by_model, select
+from workbench.telemetry.summary import by_model, quantile, select
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -26,13 +26,19 @@ def frame(*rows: dict[str, Any]) -> pd.DataFrame:
 
 
 def test_quantiles_are_over_the_requests_that_have_one():
-    """0.1, 0.2, 0.3 and one without a stream: half within 0.2, 95 of 100 within 0.29."""
+    """0.1, 0.2, 0.3 and one without a stream: half within 0.2, 95 of 100 only within the last."""
     found = by_model(frame({"ttft_s": 0.1}, {"ttft_s": 0.2}, {"ttft_s": 0.3}, {})).loc["pocket"]
 
     assert found["requests"] == 4
     assert found["ttft_p50_s"] == pytest.approx(0.2)
-    assert found["ttft_p95_s"] == pytest.approx(0.29)
+    assert found["ttft_p95_s"] == pytest.approx(0.3)
     assert pd.isna(found["tpot_p50_s"])
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 2.0), (0.51, 3.0), (0.95, 4.0), (1.0, 4.0)])
+def test_a_quantile_is_a_value_that_was_measured(share: float, value: float):
+    """Of 1, 2, 3, 4 two are at most 2: half of them."""
+    assert quantile(pd.Series([4.0, 1.0, 3.0, 2.0, None]), share) == value
 
 
 def test_what_a_reader_stopped_did_not_fail():

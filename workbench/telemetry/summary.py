@@ -5,6 +5,8 @@ What the recorded requests come to: which of them, and by model. Pure, on the fr
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from math import ceil, nan
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,17 +55,23 @@ def by_model(frame: pd.DataFrame) -> pd.DataFrame:
         requests=("status", "size"),
         errors=("failed", "sum"),
         error_rate=("failed", "mean"),
-        ttft_p50_s=("ttft_s", "median"),
-        ttft_p95_s=("ttft_s", _p95),
-        tpot_p50_s=("tpot_s", "median"),
-        tpot_p95_s=("tpot_s", _p95),
+        ttft_p50_s=("ttft_s", partial(quantile, share=0.5)),
+        ttft_p95_s=("ttft_s", partial(quantile, share=0.95)),
+        tpot_p50_s=("tpot_s", partial(quantile, share=0.5)),
+        tpot_p95_s=("tpot_s", partial(quantile, share=0.95)),
         input_tokens=("input_tokens", "sum"),
         output_tokens=("output_tokens", "sum"),
     ).sort_values("requests", ascending=False)
 
 
-def _p95(values: pd.Series[float]) -> float:
-    return float(values.quantile(0.95))
+def quantile(values: pd.Series[float], share: float) -> float:
+    """
+    Return the smallest value that *share* of those known do not exceed; NaN of none.
+
+    It is one that was measured, by the nearest rank, and nothing between two of them.
+    """
+    known = values.dropna().sort_values()
+    return float(known.iloc[max(ceil(share * len(known)) - 1, 0)]) if len(known) else nan
 
 
 def _moment(moment: datetime | timedelta) -> datetime:
