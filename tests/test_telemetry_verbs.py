@@ -9,10 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
+import pandas as pd
 import pytest
 
 from tests.scripted import HELLO, ScriptedServer, reply, stream
-from workbench import telemetry_verbs
+from workbench import telemetry_verbs, verbs
 from workbench.display import Json, View
 from workbench.session import Session
 
@@ -100,3 +101,13 @@ def test_the_summary_is_by_model(session: Session, server: ScriptedServer):
     assert json.loads(str(typed(session, "summary", "--json")))["pocket"]["input_tokens"] == 3
     assert "Nothing" in str(typed(session, "summary", "--status", "error"))
     assert "Nothing" in str(typed(session, "summary", "--model", "other", "--hours", "1"))
+
+
+def test_shell_and_notebook_have_the_same_commands(ip: Any):
+    """One list for both; without one of them the requests are shown, as ever."""
+    names = {command.name for command in telemetry_verbs.COMMANDS}
+
+    assert names <= verbs.telemetry.commands.keys()
+    ip.run_line_magic("load_ext", "workbench")
+    assert isinstance(ip.run_line_magic("wb", "telemetry summary"), View)
+    assert isinstance(ip.run_line_magic("wb", "telemetry -n 1"), pd.DataFrame)

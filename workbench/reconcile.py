@@ -218,8 +218,8 @@ def _others(sides: _Sides) -> Flag | None:
         id="other-requests",
         seen=f"the server finished {sides.finished} requests, and {sides.asked} were recorded",
         means="Somebody else asks this server, or asks it without recording (another folder, "
-        "curl, WORKBENCH_TELEMETRY=0), or one was cut off. Its means are over all of them: "
-        "compare when it is idle.",
+        "curl, WORKBENCH_TELEMETRY=0), one was cut off, or asked for several answers (n). Its "
+        "means are over all of them: compare when it is idle.",
     )
 
 
