@@ -69,8 +69,11 @@ def test_the_servers_json_has_every_number(session: Session):
     assert data["running"]["p50"] is None
 
 
-def test_reconcile_sends_nothing_by_itself(session: Session, server: ScriptedServer):
+def test_reconcile_sends_nothing_by_itself(
+    session: Session, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+):
     """The page has three requests, and this folder none: that is a disagreement, exit status 1."""
+    monkeypatch.setattr("workbench.server_metrics.SETTLES_WITHIN_S", 0.1)
     shown = typed(session, "reconcile", "--window", "0")
 
     assert "other-requests" in str(shown)
@@ -103,8 +106,11 @@ def test_the_summary_is_by_model(session: Session, server: ScriptedServer):
     assert "Nothing" in str(typed(session, "summary", "--model", "other", "--hours", "1"))
 
 
-def test_shell_and_notebook_have_the_same_commands(ip: Any):
+def test_shell_and_notebook_have_the_same_commands(
+    ip: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """One list for both; without one of them the requests are shown, as ever."""
+    monkeypatch.setenv("WORKBENCH_STATE_DIR", str(tmp_path))
     names = {command.name for command in telemetry_verbs.COMMANDS}
 
     assert names <= verbs.telemetry.commands.keys()
