@@ -20,12 +20,13 @@ PACKAGE = PROJECT / "workbench"
 LEVELS = (
     {"errors", "records"},
     {"metrics", "units", "urls", "settings", "secretfile", "display", "vram"}
-    | {"notebook_cell", "filelock", "hubfiles"}
+    | {"notebook_cell", "filelock", "hubfiles", "metric_names", "scrapes", "reconcile"}
     | {"bootlog", "failures", "fingerprints"},
     {"client", "servers", "telemetry", "catalogue", "hub", "model_facts", "predictions"},
     {"boot", "session", "serving", "switch", "conversation", "batch", "headless", "doctor"}
-    | {"probe", "smoke", "typescript", "planning", "inventory"},
-    {"plots", "views", "verbs", "terminal", "cells", "magics", "__main__"},
+    | {"probe", "smoke", "typescript", "planning", "inventory", "server_metrics"},
+    {"plots", "views", "verbs", "telemetry_views", "telemetry_verbs"}
+    | {"terminal", "cells", "magics", "__main__"},
 )
 
 MACHINES = 2
@@ -50,6 +51,7 @@ HOMES = {
     "rich": {"terminal.py"},
     "matplotlib": {"plots/base.py", "plots/memory.py", "plots/telemetry.py", "views.py"},
     "tqdm": {"batch.py"},
+    "prometheus_client": {"servers/metrics_page.py"},
     "IPython": {"magics.py", "cells.py", "__init__.py"},
 }
 
@@ -139,7 +141,10 @@ def test_a_status_does_not_load_the_hubs_library(tmp_path: Path):
         env={"PATH": "/usr/bin:/bin", "WORKBENCH_HOME": str(tmp_path)},
     )
 
-    assert set(done.stdout.split()) & {"huggingface_hub", "httpx2", "pandas"} == set()
+    assert (
+        set(done.stdout.split()) & {"huggingface_hub", "httpx2", "pandas", "prometheus_client"}
+        == set()
+    )
 
 
 def test_public_names_are_sorted_and_there():

@@ -108,11 +108,14 @@ def _session(skin: Cell) -> Session:
     return skin.session
 
 
-@click.command("telemetry")
+@click.group("telemetry", commands=verbs.telemetry.commands, invoke_without_command=True)
 @click.option("-n", "--last", type=click.IntRange(1), default=20, show_default=True)
-@click.pass_obj
-def _telemetry(skin: Cell, last: int) -> pd.DataFrame:
+@click.pass_context
+def _telemetry(context: click.Context, last: int) -> pd.DataFrame | None:
     """Return the last requests as a DataFrame; session.telemetry.frame() has all columns."""
+    if context.invoked_subcommand:
+        return None
+    skin: Cell = context.obj
     return skin.session.telemetry.frame(last=last)[list(TELEMETRY_COLUMNS)]
 
 

@@ -21,6 +21,7 @@ from .records import (
     Outcome,
     Progress,
     SamplingParams,
+    Scrape,
     ServedModel,
     ServerStatus,
     SwitchReport,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from .planning import PlanFlags
     from .predictions import Prediction
     from .probe import Probe
+    from .reconcile import Reconciliation
     from .smoke import SmokeReport
     from .telemetry import Telemetry
     from .vram import Plan
@@ -335,6 +337,57 @@ class Session:
         found = probe(server.base_url, api_key=server.api_key, model=model, on_progress=on_progress)
         keep(found, self.settings.state_dir / "probes.jsonl")
         return found
+
+    def scrape(self) -> Scrape:
+        """
+        Read what the server says of itself now: its ``/metrics`` page.
+
+        Raises:
+            ServerUnreachableError: Nothing answers.
+
+            ServerFailureError: It has no such page, or not vLLM's.
+        """
+        from .server_metrics import scrape
+
+        return scrape(self.server)
+
+    def server_metrics(self, window_s: float = 10.0) -> pd.DataFrame:
+        """
+        Watch the server for *window_s*, and return its metrics: rates, quantiles, what is now.
+
+        With 0 nothing is waited for, and the window is the time since the
+        server's start. Columns are those of ``server_metrics.frame``.
+
+        Raises:
+            ClientError: As :meth:`scrape`.
+        """
+        from .server_metrics import frame, window
+
+        return frame(*window(self.server, window_s))
+
+    def reconcile(
+        self,
+        prompt: Messages | None = None,
+        params: SamplingParams = DEFAULT_PARAMS,
+        *,
+        window_s: float = 10.0,
+    ) -> Reconciliation:
+        """
+        Lay what the client measured beside what the server counted, and say where they differ.
+
+        With a *prompt* one request is sent, between two readings of the
+        server's metrics. Without one nothing is sent: the requests that this
+        folder recorded during *window_s* are compared (0: since the server's start).
+
+        Raises:
+            ClientError: The request failed, or as :meth:`scrape`.
+        """
+        from .server_metrics import reconcile_between, reconcile_one, window
+
+        if prompt is None:
+            return reconcile_between(self.server, self.telemetry, *window(self.server, window_s))
+        self.models()  # a first connection's set-up is nobody's latency
+        return reconcile_one(self.server, lambda: self.stream(prompt, params).read())
 
     def chat(
         self, messages: Messages, params: SamplingParams = DEFAULT_PARAMS, **ask: Unpack[Ask]

@@ -168,6 +168,12 @@ def _hub(text: str) -> str:
     return text.rstrip("/")
 
 
+def _profile(text: str) -> str | None:
+    """Take the first that is a server: `observe` may stand beside it, in any order."""
+    names = [name.strip() for name in text.split(",")]
+    return next((name for name in names if name and name != "observe"), None)
+
+
 def _secret(text: str) -> Secret:
     text = text.strip()
     # It becomes an HTTP header. What is wrong is not quoted: it is a secret.
@@ -222,7 +228,7 @@ class Settings:
         "WORKBENCH_PROFILE",
         "COMPOSE_PROFILES",
         help="service of the compose file; default: the one that suits this machine",
-        parse=lambda text: text.split(",")[0].strip(),
+        parse=_profile,
     )
     image: str | None = _setting(
         None, "WORKBENCH_IMAGE", help="container image; default: the compose file's"

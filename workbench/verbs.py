@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import click
 
-from . import views
+from . import telemetry_verbs, views
 from .display import Json, View, for_terminal
 from .errors import ClientError, ServerError, SwitchError
 from .records import Diagnosis, Generation, Progress, SamplingParams, ServerState
@@ -381,13 +381,20 @@ def _answer_as_json(
     return Json(views.generation_data(answer))
 
 
-@workbench.command()
+@workbench.group(invoke_without_command=True)
 @click.option("-n", "--last", type=click.IntRange(1), default=20, show_default=True)
 @_json_option
-@click.pass_obj
-def telemetry(skin: Skin, /, last: int, as_json: bool) -> Shown:
-    """Show the last requests of this folder."""
+@click.pass_context
+def telemetry(context: click.Context, /, last: int, as_json: bool) -> Shown:
+    """Show the last requests of this folder, or the server's side of them."""
+    if context.invoked_subcommand:
+        return None
+    skin: Skin = context.obj
     return _shown(views.telemetry_view(skin.session.telemetry.frame(last=last)), as_json)
+
+
+for _command in telemetry_verbs.COMMANDS:
+    telemetry.add_command(_command)
 
 
 @workbench.command()

@@ -3,5 +3,6 @@ Pictures. matplotlib is imported with this package, and by nothing else.
 """
 
 from .memory import memory
+from .telemetry import errors, latency, tokens, ttft
 
-__all__ = ["memory"]
+__all__ = ["errors", "latency", "memory", "tokens", "ttft"]

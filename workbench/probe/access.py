@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from ..servers.base import ask
 from ..urls import is_loopback, root_url
-from .base import Found, Target, fails, skips, warns, works
-from .metrics_page import TIMEOUT_S
+from .base import TIMEOUT_S, Found, Target, fails, skips, warns, works
 
 REFUSALS = (401, 403)
 

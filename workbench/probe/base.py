@@ -11,9 +11,15 @@ from typing import TypeAlias
 
 from ..client import Client, Timeouts
 from ..records import SamplingParams, ServedModel, Verdict
+from ..servers.base import Answer
+from ..servers.metrics_page import ask_page
+from ..urls import root_url
 
 TIMEOUTS = Timeouts(connect_s=5.0, first_token_s=30.0, stream_s=20.0, answer_s=45.0)
 """Shorter than for a person's question: these are small, and a probe must end."""
+
+TIMEOUT_S = 10.0
+"""For what is asked beside the client."""
 
 MAX_SHOWN = 60
 """Of what a model said, so that the evidence stays a line."""
@@ -79,6 +85,12 @@ class Question:
     id: str
     ask: Ask
     without: str | None = None
+
+
+def metrics_page(target: Target) -> Answer:
+    """Get the server's ``/metrics``; what the network does is an answer too."""
+    root = root_url(target.base_url)
+    return ask_page(root, api_key=target.api_key, timeout_s=TIMEOUT_S)
 
 
 def short(text: str | None) -> str:

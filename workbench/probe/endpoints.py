@@ -4,9 +4,9 @@ Checks of what a server has besides chats.
 
 from __future__ import annotations
 
-from .base import Found, Target, fails, short, skips, warns, works
+from ..servers.metrics_page import count_requests, text_of, vllm_names
+from .base import Found, Target, fails, metrics_page, short, skips, warns, works
 from .chats import QUESTION
-from .metrics_page import metrics_page, running_requests
 
 TEXT = "Hello world"
 
@@ -60,8 +60,12 @@ def metrics(target: Target) -> Found:
     if found.status == 404:
         return skips(seen, NO_METRICS)
     if found.status != 200:
-        return fails(f"{seen} {short(found.text)}", NO_METRICS)
-    if running_requests(found.text) is None:
+        said = found.error or found.body.decode(errors="replace")
+        return fails(f"{seen} {short(said)}", NO_METRICS)
+    page = text_of(found)
+    if count_requests(page, "running") is None:
         return warns(f"{seen}, no vllm:num_requests_running", "It is not vLLM's page.")
-    count = sum(line.startswith("# TYPE vllm:") for line in found.text.splitlines())
-    return works(f"{seen}, {count} of vLLM's own", "Queue, cache and latencies can be watched.")
+    return works(
+        f"{seen}, {len(set(vllm_names(page)))} of vLLM's own",
+        "Queue, cache and latencies can be watched.",
+    )

@@ -10,9 +10,9 @@ from contextlib import closing
 from dataclasses import replace
 
 from ..client import Stream
-from .base import Found, Target, fails, skips, warns, works
+from ..servers.metrics_page import count_requests, text_of
+from .base import Found, Target, fails, metrics_page, skips, warns, works
 from .chats import LONG_QUESTION, SAMPLED
-from .metrics_page import metrics_page, running_requests
 
 SEEN_WITHIN_S = 5.0
 FREED_WITHIN_S = 10.0
@@ -67,4 +67,4 @@ def _watched(target: Target, holds: Callable[[float], bool], within_s: float) ->
 
 
 def _running(target: Target) -> float | None:
-    return running_requests(metrics_page(target).text)
+    return count_requests(text_of(metrics_page(target)), "running")

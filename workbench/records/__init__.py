@@ -30,6 +30,7 @@ from .chat import (
 )
 from .checks import Check, Finding, Verdict
 from .plain import fields_of
+from .scrape import Histogram, Labels, Scrape, Value
 from .server import (
     BootPhase,
     ContainerStatus,
@@ -57,12 +58,15 @@ __all__ = [
     "Finding",
     "Generation",
     "GpuStatus",
+    "Histogram",
     "Image",
+    "Labels",
     "Outcome",
     "OutputFormat",
     "Progress",
     "Role",
     "SamplingParams",
+    "Scrape",
     "ServedModel",
     "ServerState",
     "ServerStatus",
@@ -75,6 +79,7 @@ __all__ = [
     "ToolRun",
     "ToolStep",
     "Usage",
+    "Value",
     "Verdict",
     "fields_of",
 ]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ..records import Progress
 from ..servers.base import Server
-from ..servers.load import requests_under_way
+from ..servers.metrics_page import requests_under_way
 from ..urls import root_url
 
 LOOK_EVERY_S = 0.05
