@@ -206,6 +206,17 @@ def test_telemetry_is_a_dataframe(shell):
     assert {"timestamp", "model", "ttft_s", "status"} <= set(frame.columns)
 
 
+def test_telemetry_has_the_shells_verbs_too(shell, tmp_path):
+    """What is filtered is a DataFrame still; status and export are as in the shell."""
+    frame = shell.run_line_magic("wb", "telemetry --model pocket --status error --since 7d")
+    status = shell.run_line_magic("wb", "telemetry status")
+    shell.run_line_magic("wb", f"telemetry export {tmp_path / 'all.csv'}")
+
+    assert isinstance(frame, pd.DataFrame)
+    assert "0 requests" in str(status)
+    assert (tmp_path / "all.csv").read_text().startswith("id,schema_version,timestamp")
+
+
 def test_a_cell_is_redrawn_at_most_twenty_times_a_second(shell):
     """However fast the tokens come, the browser gets a drawing every 50 ms, and the last one."""
     from IPython.utils.capture import capture_output

@@ -38,7 +38,8 @@ The words for what can go wrong.
     │   └── FetchInterruptedError        stopped, and what came is kept; .done_bytes
     ├── AnswerInterruptedError           the reader stopped an answer; .generation
     ├── TelemetryError
-    │   └── StoreError                   .path
+    │   ├── StoreError                   .path
+    │   └── SinkError                    .sink, .retry_after_s, .rejected, .permanent
     ├── NotebookError                    a notebook stopped at a cell; .notebook, .cell, .ename
     └── TypeScriptError                  a program did not end well; .exit_code, .stderr
 
@@ -91,6 +92,7 @@ __all__ = [
     "ServerStateError",
     "ServerTimeoutError",
     "ServerUnreachableError",
+    "SinkError",
     "StoreError",
     "StreamInterruptedError",
     "SwitchError",
@@ -354,6 +356,21 @@ class StoreError(TelemetryError):
     """The telemetry file cannot be used."""
 
     path: Path
+
+
+class SinkError(TelemetryError):
+    """
+    A sink did not accept all records that it was sent.
+
+    ``rejected`` has the ids of those that it never will: they are kept aside and
+    not sent again. With ``permanent`` nothing will be accepted before somebody
+    corrects a key or an address.
+    """
+
+    sink: str
+    retry_after_s: float | None = None
+    rejected: tuple[str, ...] = ()
+    permanent: bool = False
 
 
 class NotebookError(WorkbenchError):

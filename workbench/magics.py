@@ -108,12 +108,16 @@ def _session(skin: Cell) -> Session:
     return skin.session
 
 
-@click.command("telemetry")
+@click.group("telemetry", invoke_without_command=True, commands=verbs.telemetry.commands)
 @click.option("-n", "--last", type=click.IntRange(1), default=20, show_default=True)
-@click.pass_obj
-def _telemetry(skin: Cell, last: int) -> pd.DataFrame:
+@verbs.chosen_options
+@click.pass_context
+def _telemetry(context: click.Context, /, last: int, **chosen: Any) -> pd.DataFrame | None:
     """Return the last requests as a DataFrame; session.telemetry.frame() has all columns."""
-    return skin.session.telemetry.frame(last=last)[list(TELEMETRY_COLUMNS)]
+    if context.invoked_subcommand:
+        return None
+    skin: Cell = context.obj
+    return skin.session.telemetry.frame(last=last, **chosen)[list(TELEMETRY_COLUMNS)]
 
 
 @magics_class
