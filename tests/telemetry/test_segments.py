@@ -101,7 +101,7 @@ def test_a_row_that_changes_takes_its_segment_along(
         frame = read(store, Chosen(), monkeypatch, -1)
 
         assert store.rows("SELECT first_seq FROM segments") == [(1,)]
-        assert set(name for (name,) in store.rows("SELECT first_seq FROM segment_columns")) == {1}
+        assert {seq for (seq,) in store.rows("SELECT first_seq FROM segment_columns")} == {1}
     assert (len(frame), (frame["model"] == "corrected").sum()) == (149, 1)
 
 

@@ -61,6 +61,12 @@ class Keeper:
         """End a turn at its next pause; closing the last connection does the rest."""
         self._stopping.set()
 
+    def close(self, timeout_s: float = 1.0) -> None:
+        """End a turn and wait for it, so that nothing holds the file."""
+        self.stop()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
     def _is_at_work(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 

@@ -334,7 +334,7 @@ class _Behind:
             self._dispatcher.stop()
 
     def close(self) -> None:
-        self._keeper.stop()
+        self._keeper.close()
         if self._dispatcher:
             self._dispatcher.close()
 

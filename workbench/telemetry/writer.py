@@ -202,7 +202,13 @@ class Writer:
                 self._append([record])
         else:
             self.written += new
+            self._tell(new)
+
+    def _tell(self, new: int) -> None:
+        try:
             self._on_written(new, self._before)
+        except RuntimeError as error:  # no thread can be started while the interpreter ends
+            self.last_error = _described(error)
 
     def _opened(self) -> Store:
         # Not by truth: a store has a length, and an empty one is false.
