@@ -217,8 +217,14 @@ def test_telemetry_can_be_looked_at_in_every_way(project: Path):
     """Requests are recorded, filtered, written and counted; a flush without sinks is done."""
     server = ScriptedServer()
     server.answer(stream(*HELLO))
-    base_url = {"WORKBENCH_BASE_URL": server.base_url, "WORKBENCH_TELEMETRY_TAGS": "run=7"}
-    workbench("chat", "Hi", "--model", "pocket", home=project, **base_url)
+    settings = {
+        "WORKBENCH_BASE_URL": server.base_url,
+        "WORKBENCH_TELEMETRY_TAGS": "run=7",
+        "WORKBENCH_TELEMETRY_CONTENTS": "1",
+        "WORKBENCH_TELEMETRY_REDACT": "l+",
+        "WORKBENCH_TELEMETRY_HASH": "sha256",
+    }
+    workbench("chat", "Hi", "--model", "pocket", home=project, **settings)
     server.close()
     shown = workbench("telemetry", "--status", "ok", "--since", "1h", home=project)
     none = workbench("telemetry", "--status", "error", "--json", home=project)
@@ -228,7 +234,10 @@ def test_telemetry_can_be_looked_at_in_every_way(project: Path):
 
     assert "pocket" in shown.stdout
     assert json.loads(none.stdout) == []
-    assert json.loads(json.loads(tail.stdout)["tags"]) == {"run": "7"}
+    record = json.loads(tail.stdout)
+    assert json.loads(record["tags"]) == {"run": "7"}
+    assert json.loads(record["answer"])[0]["text"] == "He[redacted]o"
+    assert record["prompt_hash"].startswith("sha256:")
     assert json.loads(status.stdout)["rows"] == 1
     assert flushed.returncode == 0
 
