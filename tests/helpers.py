@@ -6,9 +6,13 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from workbench.servers.engine import Engine
+
+AN_HOUR_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+"""Telemetry deletes what is old, so its tests' requests are of today."""
 
 
 def eventually(holds: Callable[[], object], *, within_s: float = 10.0) -> bool:

@@ -16,12 +16,14 @@ from tests.client.test_tools import asks, call, says
 from tests.conftest import PROJECT
 from tests.helpers import eventually, lives
 from tests.scripted import HELLO, ROLE, Do, ScriptedServer, reply, stream, text
+from tests.telemetry.sinks_for_tests import ScriptedSink
 from workbench.cells import Canvas, generation_html
 from workbench.errors import (
     ConfigError,
     MissingDependencyError,
     RequestRejectedError,
     ServerUnreachableError,
+    SinkError,
     StreamInterruptedError,
     TypeScriptError,
 )
@@ -204,6 +206,35 @@ def test_telemetry_is_a_dataframe(shell):
 
     assert isinstance(frame, pd.DataFrame)
     assert {"timestamp", "model", "ttft_s", "status"} <= set(frame.columns)
+
+
+def test_telemetry_has_the_shells_verbs_too(shell, tmp_path):
+    """What is filtered is a DataFrame still; status and export are as in the shell."""
+    frame = shell.run_line_magic("wb", "telemetry --model pocket --status error --since 7d")
+    status = shell.run_line_magic("wb", "telemetry status")
+    shell.run_line_magic("wb", f"telemetry export {tmp_path / 'all.csv'}")
+
+    assert isinstance(frame, pd.DataFrame)
+    assert "0 requests" in str(status)
+    assert (tmp_path / "all.csv").read_text().startswith("id,schema_version,timestamp")
+
+
+def test_a_flush_that_leaves_something_is_not_ok(shell, monkeypatch):
+    """The table says which sink, how much waits and why; as exit status 1 in the shell."""
+    sink = ScriptedSink(*[SinkError("it is down", sink="scripted")] * 9)
+    monkeypatch.setattr("workbench.telemetry.sinks.open_sinks", lambda _settings: [sink])
+    session = shell.run_line_magic("wb", "session")
+    with pytest.raises(ServerUnreachableError):
+        session.chat("Hi", model="pocket")
+    left = shell.run_line_magic("wb", "telemetry flush --timeout 5")
+    sink.script.clear()
+    done = shell.run_line_magic("wb", "telemetry flush")
+
+    assert (left.ok, done.ok) == (False, True)
+    assert "scripted" in str(left)
+    assert "failing since" in str(left)
+    assert "it is down" in str(left)
+    assert len(set(sink.ids)) == 1
 
 
 def test_a_cell_is_redrawn_at_most_twenty_times_a_second(shell):

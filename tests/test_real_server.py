@@ -285,6 +285,18 @@ def test_every_request_is_a_row(served: Session):
     assert good["prompt_hash"] == bad["prompt_hash"]
     assert bad["error_type"] == "ModelNotServedError"
     assert "What is TTFT" not in str(good)
+    assert (good["served_model"], good["attempts"]) == ("pocket", 1)
+    assert (good["trace_id"], good["span_id"]) == (answer.trace_id, answer.span_id)
+
+
+def test_rows_say_the_servers_version(served: Session):
+    """It is asked for beside the requests; asked by its alias, the server says its own name."""
+    said = eventually(lambda: served.chat("Hi", GREEDY, model="default").server_version)
+    row = served.telemetry.frame(last=1).iloc[0]
+
+    assert said
+    assert row["server_version"] == served.status().version
+    assert (row["model"], row["served_model"]) == ("default", "pocket")
 
 
 @pytest.fixture

@@ -48,6 +48,10 @@ def test_a_base_url_chooses_the_remote_backend(project: Path):
     [
         ("WORKBENCH_PORT", "eighty"),
         ("WORKBENCH_PORT", "70000"),
+        ("WORKBENCH_TELEMETRY_TAGS", "blue"),
+        ("WORKBENCH_TELEMETRY_REDACT", "(open"),
+        ("WORKBENCH_TELEMETRY_MAX_BYTES", "much"),
+        ("WORKBENCH_TELEMETRY_HASH", "md5"),
         ("WORKBENCH_BACKEND", "embeded"),
         ("WORKBENCH_BASE_URL", "localhost:8000"),
         ("WORKBENCH_MAX_MODEL_LEN", "0"),
@@ -109,6 +113,21 @@ def test_a_context_that_vllm_chooses_is_no_argument(project: Path):
     """What is passed as an argument would reach Compose as the number that it is not."""
     with pytest.raises(ConfigError, match="max_model_len cannot be 'auto'"):
         load(project, max_model_len="auto")
+
+
+def test_telemetrys_settings_are_read_as_people_write_them(project: Path):
+    """Binary units, and tags with spaces between; a day may be a part of one."""
+    found = load(
+        project,
+        {
+            "WORKBENCH_TELEMETRY_MAX_BYTES": "500 MiB",
+            "WORKBENCH_TELEMETRY_MAX_AGE_DAYS": "0.5",
+            "WORKBENCH_TELEMETRY_TAGS": "team = blue, run=7=8,",
+        },
+    )
+
+    assert (found.telemetry_max_bytes, found.telemetry_max_age_days) == (500 * 2**20, 0.5)
+    assert settings.tags_of(found.telemetry_tags) == {"team": "blue", "run": "7=8"}
 
 
 def test_an_unknown_setting_is_a_programming_error(project: Path):

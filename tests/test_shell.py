@@ -211,3 +211,41 @@ def test_down_works_although_the_settings_name_a_model_that_is_gone(project: Pat
 def test_the_module_has_a_main():
     """``python -m workbench`` and ``workbench`` are the same."""
     assert callable(__main__.main)
+
+
+def test_telemetry_can_be_looked_at_in_every_way(project: Path):
+    """Requests are recorded, filtered, written and counted; a flush without sinks is done."""
+    server = ScriptedServer()
+    server.answer(stream(*HELLO))
+    settings = {
+        "WORKBENCH_BASE_URL": server.base_url,
+        "WORKBENCH_TELEMETRY_TAGS": "run=7",
+        "WORKBENCH_TELEMETRY_CONTENTS": "1",
+        "WORKBENCH_TELEMETRY_REDACT": "l+",
+        "WORKBENCH_TELEMETRY_HASH": "sha256",
+    }
+    workbench("chat", "Hi", "--model", "pocket", home=project, **settings)
+    server.close()
+    shown = workbench("telemetry", "--status", "ok", "--since", "1h", home=project)
+    none = workbench("telemetry", "--status", "error", "--json", home=project)
+    tail = workbench("telemetry", "tail", "--json", home=project)
+    status = workbench("telemetry", "status", "--json", home=project)
+    flushed = workbench("telemetry", "flush", home=project)
+
+    assert "pocket" in shown.stdout
+    assert json.loads(none.stdout) == []
+    record = json.loads(tail.stdout)
+    assert json.loads(record["tags"]) == {"run": "7"}
+    assert json.loads(record["answer"])[0]["text"] == "He[redacted]o"
+    assert record["prompt_hash"].startswith("sha256:")
+    assert json.loads(status.stdout)["rows"] == 1
+    assert flushed.returncode == 0
+
+
+@pytest.mark.parametrize("wrong", ["2x", "yesterday"])
+def test_a_time_that_is_none_is_said(project: Path, wrong: str):
+    """With what would be one."""
+    done = workbench("telemetry", "--since", wrong, home=project)
+
+    assert done.returncode == 2
+    assert "30m" in done.stderr

@@ -45,8 +45,9 @@ if TYPE_CHECKING:
     from .predictions import Prediction
     from .probe import Probe
     from .reconcile import Reconciliation
+    from .settings import Settings
     from .smoke import SmokeReport
-    from .telemetry import Telemetry
+    from .telemetry import Sink, Telemetry
     from .vram import Plan
 
 # The client and telemetry are imported where they are first needed: `status`
@@ -113,6 +114,7 @@ class Session:
                 api_key=self.server.api_key,
                 model=remote_model(self.settings),
                 on_outcome=self._record,
+                asks_version=self.settings.telemetry,
                 gate=Gate(
                     Journal(self.settings.state_dir),
                     waits=self.settings.during_switch == "wait",
@@ -125,14 +127,8 @@ class Session:
     def telemetry(self) -> Telemetry:
         """What was asked of this folder's servers, by every kernel and shell."""
         if self._telemetry is None:
-            from .telemetry import Telemetry
-
-            self._telemetry = Telemetry(
-                self.settings.state_dir / "telemetry.db",
-                session=self.id,
-                user=self.settings.user or _login_name(),
-                backend=self.settings.backend,
-                base_url=self.server.base_url,
+            self._telemetry = open_telemetry(
+                self.settings, session=self.id, base_url=self.server.base_url
             )
         return self._telemetry
 
@@ -619,6 +615,33 @@ class Session:
         """The earlier boots of what these settings mean."""
         self.settings.state_dir.mkdir(parents=True, exist_ok=True)
         return History(path=self.settings.state_dir / "boots.jsonl", key=self.server.kind)
+
+
+def open_telemetry(settings: Settings, *, session: str, base_url: str | None) -> Telemetry:
+    """Make the telemetry that the settings ask for; its sinks are opened when there are rows."""
+    from .telemetry import Retention, Telemetry, redacting
+
+    def sinks() -> Sequence[Sink]:
+        from .telemetry.sinks import open_sinks
+
+        return open_sinks(settings)
+
+    redact = redacting(settings.telemetry_redact) if settings.telemetry_redact else str
+    return Telemetry(
+        settings.state_dir / "telemetry.db",
+        session=session,
+        user=settings.user or _login_name(),
+        backend=settings.backend,
+        base_url=base_url,
+        tags=settings_module.tags_of(settings.telemetry_tags),
+        plain_hash=settings.telemetry_hash == "sha256",
+        contents=redact if settings.telemetry_contents else None,
+        retention=Retention(
+            max_age_days=settings.telemetry_max_age_days,
+            max_bytes=settings.telemetry_max_bytes,
+        ),
+        open_sinks=sinks,
+    )
 
 
 def _login_name() -> str | None:

@@ -31,6 +31,10 @@ WaitOrFail: TypeAlias = Literal["wait", "fail"]
 
 WAIT_OR_FAIL: tuple[WaitOrFail, ...] = ("wait", "fail")
 
+PromptHash: TypeAlias = Literal["hmac", "sha256"]
+
+PROMPT_HASHES: tuple[PromptHash, ...] = ("hmac", "sha256")
+
 COMPOSE_MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 COMPOSE_MAX_MODEL_LEN = 8192
 COMPOSE_CPU_CACHE_GIB = 4.0
@@ -150,6 +154,48 @@ def _wait_or_fail(text: str) -> WaitOrFail:
     if text not in WAIT_OR_FAIL:
         raise ValueError(f"it is one of: {', '.join(WAIT_OR_FAIL)}")
     return text
+
+
+def _prompt_hash(text: str) -> PromptHash:
+    if text not in PROMPT_HASHES:
+        raise ValueError(f"it is one of: {', '.join(PROMPT_HASHES)}")
+    return text
+
+
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as exc:
+        raise ValueError(f"it is no regular expression: {exc}") from None
+    return text
+
+
+def _tags(text: str) -> str:
+    tags_of(text)
+    return text
+
+
+def tags_of(text: str | None) -> dict[str, str]:
+    """
+    Read ``name=value, name=value``.
+
+    Raises:
+        ValueError: A part has no name or no ``=``.
+    """
+    pairs = [part.partition("=") for part in (text or "").split(",") if part.strip()]
+    if any(not name.strip() or not equals for name, equals, _ in pairs):
+        raise ValueError("tags look like team=blue, run=7")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+_SIZES = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,15}) ?([KMG]iB)?", text.strip(), re.IGNORECASE)
+    if not found or not int(found[1]):
+        raise ValueError("it is a number of bytes, or 500 MiB, or 2 GiB")
+    return int(found[1]) * _SIZES[(found[2] or "").upper()]
 
 
 def _base_url(text: str) -> str:
@@ -305,6 +351,42 @@ class Settings:
         "WORKBENCH_TELEMETRY",
         help="1 records every request in the state folder, 0 does not",
         parse=_switch,
+    )
+    telemetry_hash: PromptHash = _setting(
+        "hmac",
+        "WORKBENCH_TELEMETRY_HASH",
+        help="hmac hashes prompts with a key of this folder; sha256 as other programs do",
+        parse=_prompt_hash,
+    )
+    telemetry_contents: bool = _setting(
+        False,
+        "WORKBENCH_TELEMETRY_CONTENTS",
+        help="1 records prompts and answers too, and sends them to the sinks",
+        parse=_switch,
+    )
+    telemetry_redact: str | None = _setting(
+        None,
+        "WORKBENCH_TELEMETRY_REDACT",
+        help="a regular expression; what it matches in prompts and answers is not recorded",
+        parse=_pattern,
+    )
+    telemetry_tags: str | None = _setting(
+        None,
+        "WORKBENCH_TELEMETRY_TAGS",
+        help="recorded with every request: team=blue, run=7",
+        parse=_tags,
+    )
+    telemetry_max_age_days: float = _setting(
+        365.0,
+        "WORKBENCH_TELEMETRY_MAX_AGE_DAYS",
+        help="older requests are deleted, days",
+        parse=_positive_real,
+    )
+    telemetry_max_bytes: int = _setting(
+        2 * 2**30,
+        "WORKBENCH_TELEMETRY_MAX_BYTES",
+        help="beyond it the oldest requests are deleted: bytes, or 500 MiB, 2 GiB",
+        parse=_bytes,
     )
     logging_endpoint: Url | None = _setting(
         None,

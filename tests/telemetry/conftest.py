@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import workbench.telemetry
+from tests.helpers import AN_HOUR_AGO
 from workbench.records import (
     ChatMessage,
     Failure,
@@ -23,7 +24,6 @@ from workbench.records import (
 )
 from workbench.telemetry import Telemetry
 
-START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KERNEL = Path(__file__).with_name("kernel.py")
 ROOT = Path(workbench.telemetry.__file__).parents[2]
 
@@ -43,7 +43,7 @@ def make_generation() -> Callable[..., Generation]:
             "finish_reason": "stop",
             "usage": Usage(input_tokens=7, output_tokens=5),
             "timings": Timings(
-                started_at=START + timedelta(seconds=number),
+                started_at=AN_HOUR_AGO + timedelta(seconds=number),
                 sent_s=100.0 + number,
                 chunks_s=(100.2 + number, 101.0 + number),
                 done_s=101.1 + number,
@@ -66,7 +66,7 @@ def make_failure(make_generation: Callable[..., Generation]) -> Callable[..., Fa
             "model": planned.model,
             "messages": planned.messages,
             "params": planned.params,
-            "timings": Timings(started_at=START, sent_s=10.0, done_s=10.5),
+            "timings": Timings(started_at=AN_HOUR_AGO, sent_s=10.0, done_s=10.5),
         }
         return Failure(error=error, **(given | changes))
 

@@ -11,7 +11,7 @@ import pytest
 
 from workbench.errors import StoreError
 from workbench.records import ChatMessage, ToolCall
-from workbench.telemetry.hashing import Hasher, canonical_json, load_or_make_key
+from workbench.telemetry.hashing import Hasher, PlainHasher, canonical_json, load_or_make_key
 
 KEY = bytes(32)
 HI = (ChatMessage("user", "hi"),)
@@ -26,6 +26,16 @@ def test_a_prompt_hash_is_the_hmac_of_its_canonical_json() -> None:
 
     assert canonical_json(HI) == b'[{"content":"hi","role":"user"}]'
     assert Hasher(KEY).prompt(HI) == f"h1:{digest}"
+
+
+def test_a_plain_hash_is_the_sha256_of_the_same_bytes() -> None:
+    """
+    What ``sha256sum`` gives for them; a user's name still needs the key.
+    """
+    digest = "4e79873118cd9be7a1f0308b9cd772950c5410c74ca3fe1ba2626cba009a9237"
+
+    assert PlainHasher(KEY).prompt(HI) == f"sha256:{digest}"
+    assert PlainHasher(KEY).user("ada") == Hasher(KEY).user("ada")
 
 
 def test_equal_messages_have_equal_hashes() -> None:

@@ -18,7 +18,7 @@ from workbench.errors import (
     ServerUnreachableError,
     StreamInterruptedError,
 )
-from workbench.records import Failure, Generation, SamplingParams, Timings
+from workbench.records import Failure, Generation, SamplingParams, Timings, ToolCall
 from workbench.telemetry import TelemetryRecord
 from workbench.telemetry.record import COLUMNS, record_of, rfc3339
 
@@ -66,6 +66,35 @@ def test_parameters_without_a_column_are_kept_together(
 
     assert kept is not None
     assert json.loads(kept) == {"min_tokens": 2, "logit_bias": {"5": -1.0}, "extra": ["documents"]}
+
+
+def test_a_record_is_found_by_what_the_client_knew(
+    make_generation: Callable[..., Generation], make_failure: Callable[..., Failure]
+) -> None:
+    """
+    Trace, server, tags, tool calls and attempts; a request's tags come over the session's.
+    """
+    facts: dict[str, object] = {
+        "attempts": 2,
+        "server_version": "0.32.0",
+        "trace_id": "ab" * 16,
+        "span_id": "cd" * 8,
+        "tags": {"run": "7"},
+    }
+    call = ToolCall(id="1", name="f", arguments="{}")
+    params = SamplingParams(n=2)
+    answer = make_generation(served_model="its", tool_calls=(call,), params=params, **facts)
+    given = {"session": "tests", "prompt_hash": "h1:00", "tags": {"run": "0", "team": "blue"}}
+
+    for record in (
+        record_of(answer, **given),
+        record_of(make_failure(OSError(), **facts), **given),
+    ):
+        assert (record.attempts, record.server_version) == (2, "0.32.0")
+        assert (record.trace_id, record.span_id) == ("ab" * 16, "cd" * 8)
+        assert json.loads(record.tags or "") == {"run": "7", "team": "blue"}
+    record = record_of(answer, **given)
+    assert (record.served_model, record.n, record.num_tool_calls) == ("its", 2, 1)
 
 
 def test_a_seed_beyond_64_bits_is_unknown(make_generation: Callable[..., Generation]) -> None:

@@ -16,14 +16,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.helpers import AN_HOUR_AGO
 from workbench.errors import StoreError
 from workbench.records import Generation, SamplingParams
-from workbench.telemetry import Store, TelemetryRecord
+from workbench.telemetry import Chosen, Store, TelemetryRecord
 from workbench.telemetry import store as store_module
 from workbench.telemetry.migrations import MIGRATIONS
 from workbench.telemetry.record import COLUMNS, record_of
 
-from_first_second = datetime(2026, 3, 1, 12, 0, 1, tzinfo=UTC)
+from_first_second = AN_HOUR_AGO + timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -78,7 +79,8 @@ def test_a_frame_has_the_documented_columns(
     path: Path, make_record: Callable[..., TelemetryRecord]
 ) -> None:
     """
-    Record, table and frame have the same columns; an empty frame has the same dtypes.
+    Record, table and frame have the same columns, the table ``seq`` before them; an empty
+    frame has the same dtypes.
     """
     with Store(path) as store:
         empty = store.frame()
@@ -87,7 +89,7 @@ def test_a_frame_has_the_documented_columns(
     with closing(sqlite3.connect(path)) as connection, connection:
         table = [row[1] for row in connection.execute("PRAGMA table_info(requests)")]
 
-    assert list(frame.columns) == list(COLUMNS) == table
+    assert list(frame.columns) == list(COLUMNS) == table[1:]
     assert dict(frame.dtypes) == dict(empty.dtypes)
     assert len(empty) == 0
 
@@ -122,10 +124,10 @@ def test_last_and_since_choose_the_latest(
         store.append(records[::-1])
 
         assert store.frame()["id"].tolist() == ids
-        assert store.frame(last=2)["id"].tolist() == ids[-2:]
-        assert store.frame(last=0)["id"].tolist() == []
-        assert store.frame(since=from_first_second)["id"].tolist() == ids[1:]
-        assert store.frame(since=from_first_second, last=1)["id"].tolist() == ids[-1:]
+        assert store.frame(Chosen(last=2))["id"].tolist() == ids[-2:]
+        assert store.frame(Chosen(last=0))["id"].tolist() == []
+        assert store.frame(Chosen(since=from_first_second))["id"].tolist() == ids[1:]
+        assert store.frame(Chosen(since=from_first_second, last=1))["id"].tolist() == ids[-1:]
 
 
 def test_since_counts_back_from_now(
@@ -140,7 +142,7 @@ def test_since_counts_back_from_now(
     with Store(path) as store:
         store.append([fresh, old])
 
-        assert store.frame(since=timedelta(hours=1))["id"].tolist() == [fresh.id]
+        assert store.frame(Chosen(since=timedelta(hours=1)))["id"].tolist() == [fresh.id]
 
 
 def test_migrations_are_applied_once_by_name(
@@ -173,6 +175,38 @@ def test_a_later_migration_is_applied_to_an_earlier_file(
     with Store(path) as store, closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute("SELECT note FROM requests").fetchall() == [(None,)]
         assert len(store) == 1
+
+
+def test_a_file_of_the_first_schema_is_read(path: Path) -> None:
+    """
+    Its rows are there in their order, what they did not know is unknown, and an older
+    kernel that has it open can go on writing.
+    """
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as old, old:
+        for migration in MIGRATIONS[:2]:
+            migration(old.execute)
+        old.execute("CREATE TABLE migrations (name TEXT PRIMARY KEY NOT NULL, applied_at TEXT)")
+        old.executemany(
+            "INSERT INTO migrations VALUES (?, '')", [(m.__name__,) for m in MIGRATIONS[:2]]
+        )
+        insert = (
+            "INSERT INTO requests (id, schema_version, timestamp, session, model, prompt_hash, "
+            "duration_s, num_chunks, status, attempts) VALUES (?, 1, ?, 's', 'm', 'h', 1, 1, 'ok', "
+            "1) ON CONFLICT(id) DO NOTHING"
+        )
+        moment = AN_HOUR_AGO.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        old.executemany(insert, [("b", moment), ("a", moment)])
+        old.commit()
+        with Store(path) as store:
+            assert store.rows("SELECT seq, id FROM requests ORDER BY seq") == [(1, "b"), (2, "a")]
+            old.execute(insert, ("c", moment))
+            old.commit()
+            frame = store.frame()
+
+    assert frame["id"].tolist() == ["a", "b", "c"]
+    assert frame["schema_version"].tolist() == [1, 1, 1]
+    assert frame[["trace_id", "tags", "n"]].isna().all(axis=None)
 
 
 def test_a_migration_that_breaks_leaves_no_trace(

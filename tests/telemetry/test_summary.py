@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from workbench.telemetry.frames import frame_of
-from workbench.telemetry.record import COLUMNS
+from workbench.telemetry.record import TelemetryRecord, rfc3339
+from workbench.telemetry.store import Store
 from workbench.telemetry.summary import by_model, quantile, select
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def frame(*rows: dict[str, Any]) -> pd.DataFrame:
-    """Rows with what a test is about; a minute between one and the next."""
+    """Rows with what a test is about, read from a file; a minute between one and the next."""
     made = []
     for number, row in enumerate(rows):
-        moment = (NOON + timedelta(minutes=number)).isoformat()
-        usual = {"timestamp": moment, "model": "pocket", "status": "ok", "duration_s": 1.0}
-        made.append(tuple((usual | row).get(name) for name in COLUMNS))
-    return frame_of(made)
+        usual = {"timestamp": rfc3339(NOON + timedelta(minutes=number)), "model": "pocket"}
+        usual |= {"status": "ok", "duration_s": 1.0, "num_chunks": 1}
+        usual |= {"id": f"{number:032x}", "session": "s", "prompt_hash": "h"}
+        made.append(TelemetryRecord(**usual | row))
+    with TemporaryDirectory() as folder, Store(Path(folder) / "telemetry.db") as store:
+        store.append(made)
+        return store.frame()
 
 
 def test_quantiles_are_over_the_requests_that_have_one():

@@ -301,7 +301,7 @@ def test_the_state_folder_can_be_deleted_any_time(
     """
     telemetry.emit(make_generation())
     telemetry.flush()
-    shutil.rmtree(path.parent)
+    shutil.rmtree(path.parent, ignore_errors=True)  # SQLite may take its log away meanwhile
     telemetry.emit(make_generation())
     telemetry.flush()
 
@@ -331,13 +331,13 @@ def test_a_forgotten_telemetry_ends_its_thread(path: Path, make_generation: Make
     """
     Without a close, the last reference takes the thread with it, after the rows are written.
     """
-    before = threading.active_count()
+    before = set(threading.enumerate())
     telemetry = Telemetry(path, session="tests")
     telemetry.emit(make_generation())
-    assert threading.active_count() == before + 1
+    assert len(set(threading.enumerate()) - before) >= 1
     del telemetry
 
-    assert eventually(lambda: threading.active_count() == before)
+    assert eventually(lambda: set(threading.enumerate()) <= before)
     assert rows(path) == 1
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from ..records import ChatMessage, OutputFormat, SamplingParams, TokenLogprob, Usage
+from .trace import Trace
 
 Json: TypeAlias = Mapping[str, object]
 Tool: TypeAlias = Json
@@ -85,6 +86,10 @@ class ChatRequest:
 
         vllm_version: Of the server, where the request needs to know; see
             :func:`~workbench.client.wire.needs_version`.
+
+        trace: Told to the server, so that its spans join.
+
+        tags: For telemetry; not sent.
     """
 
     model: str
@@ -96,13 +101,16 @@ class ChatRequest:
     output: OutputFormat | None = None
     raw: bool = False
     vllm_version: str | None = None
+    trace: Trace | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The server accepted the request and named it."""
+    """The server accepted the request and named it; and said which model answers."""
 
     request_id: str
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,7 +222,8 @@ class Batch:
         with _named(index):
             turns = as_messages(prompt, system=self._ask.get("system"))
         params = (self._params or SamplingParams()).given()
-        return key_of({**self._ask, "messages": turns, "params": params})
+        asked = {name: value for name, value in self._ask.items() if name != "tags"}
+        return key_of({**asked, "messages": turns, "params": params})
 
     def _taken(self, index: int, prompt: Messages, answer: Mapping[str, Any] | None) -> Row | None:
         if answer is None:

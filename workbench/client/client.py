@@ -84,6 +84,8 @@ class Ask(TypedDict, total=False):
             in ``Generation.parsed``.
 
         raw: Send the prompt as it is, without the model's chat template.
+
+        tags: Names and values for telemetry; the server does not see them.
     """
 
     model: str | None
@@ -93,6 +95,7 @@ class Ask(TypedDict, total=False):
     parallel_tool_calls: bool | None
     output: object
     raw: bool
+    tags: Mapping[str, str]
 
 
 class Client:
@@ -120,6 +123,9 @@ class Client:
         retries: When a request that got no answer is sent again. Its TTFT then
             includes the attempts before, and ``Generation.attempts`` counts them.
 
+        asks_version: Ask for the server's version beside the first request, so that
+            outcomes say it.
+
     Raises:
         ValueError: *base_url* is not an HTTP address.
 
@@ -138,6 +144,7 @@ class Client:
         on_outcome: OnOutcome | None = None,
         retries: Retries | None = None,
         gate: Callable[[], Awaitable[bool]] | None = None,
+        asks_version: bool = False,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -160,6 +167,7 @@ class Client:
             version=VllmVersion(),
             tell=OutcomeTeller(on_outcome).tell,
             gate=gate or _open,
+            asks_version=asks_version,
         )
         self._loop = LoopThread(f"workbench-client-{parts.port}", holds=self._backends)
         # For the client that nobody closes. It must not wait: a collector
@@ -451,6 +459,7 @@ class Client:
             parallel_tool_calls=ask.get("parallel_tool_calls"),
             output=output,
             raw=raw,
+            tags={str(name): str(value) for name, value in (ask.get("tags") or {}).items()},
         )
         return request, parse
 

@@ -39,6 +39,8 @@ class Draft:
         self.sent_s = sent_s
         self.usage: Usage | None = None
         self.request_id: str | None = None
+        self.served_model: str | None = None
+        self.server_version: str | None = None
         self.ended_s: float | None = None
         self.attempts = 1
         self._streamed = streamed
@@ -76,8 +78,9 @@ class Draft:
         match event:
             case Delta():
                 self._add_delta(event)
-            case Opened(request_id):
+            case Opened(request_id, model):
                 self.request_id = self.request_id or request_id
+                self.served_model = self.served_model or model
             case Finished(reason, choice):
                 self._answer(choice).finish_reason = reason
             case Counted(usage):
@@ -90,7 +93,7 @@ class Draft:
     def begin_again(self) -> None:
         """Forget an attempt that delivered nothing; the clocks go on."""
         self.attempts += 1
-        self.request_id = self.usage = self.ended_s = None
+        self.request_id = self.served_model = self.usage = self.ended_s = None
         self._first, self._others = _Answer(), {}
 
     def _answer(self, choice: int) -> _Answer:
@@ -142,6 +145,11 @@ class Draft:
             e2e_latency_s=metrics.e2e_latency_s(timings) if self.is_complete else None,
             request_id=self.request_id,
             base_url=self.base_url,
+            served_model=self.served_model,
+            server_version=self.server_version,
+            trace_id=self.request.trace.trace_id if self.request.trace else None,
+            span_id=self.request.trace.span_id if self.request.trace else None,
+            tags=self.request.tags,
         )
 
 

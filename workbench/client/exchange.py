@@ -30,6 +30,7 @@ from .draft import Draft
 from .output import Parse, parsed
 from .retry import with_retries
 from .server_facts import ModelChoice, VllmVersion
+from .trace import new_trace
 
 Publish: TypeAlias = Callable[[Delta | None], object]
 
@@ -50,6 +51,8 @@ class Route:
     Args:
         gate: Awaited before a request is sent; ``True``: the server may have
             become another meanwhile.
+
+        asks_version: Ask for the server's version beside the first request.
     """
 
     base_url: str
@@ -60,6 +63,7 @@ class Route:
     version: VllmVersion
     tell: Callable[[Outcome], None]
     gate: Callable[[], Awaitable[bool]]
+    asks_version: bool = False
     underway: set[Exchange] = field(default_factory=set)
 
     def close_here(self) -> None:
@@ -103,7 +107,7 @@ class Exchange:
         self._sent = False
         self._delivered = False
         self.draft = Draft(
-            request,
+            replace(request, trace=new_trace()),
             base_url=route.base_url,
             started_at=datetime.now(UTC),
             sent_s=perf_counter(),
@@ -133,6 +137,7 @@ class Exchange:
                 raise self._client_closed() from None
             raise
         else:
+            self.draft.server_version = self._route.version.known
             generation = self.draft.generation(perf_counter())
             self._route.tell(generation)
             if self._parse is None or generation.tool_calls:
@@ -166,6 +171,8 @@ class Exchange:
             self._route.model.forget()
         backend = await self._route.backend()
         named = bool(self.draft.request.model)
+        if self._route.asks_version:
+            self._route.version.ask_beside(backend)
         await self._prepare(backend)
         self.draft.started_at = datetime.now(UTC)
         self.draft.sent_s = perf_counter()
@@ -271,6 +278,7 @@ class Exchange:
     def _failure(self, exc: BaseException) -> Failure:
         now_s = perf_counter()
         draft = self.draft
+        draft.server_version = self._route.version.known
         partial = draft.generation(now_s) if draft.num_chunks else None
         if isinstance(exc, StreamInterruptedError):
             exc.partial = partial = draft.generation(now_s)
@@ -285,6 +293,11 @@ class Exchange:
             params=draft.request.params,
             timings=draft.timings(now_s),
             partial=partial,
+            attempts=draft.attempts,
+            server_version=draft.server_version,
+            trace_id=draft.request.trace.trace_id if draft.request.trace else None,
+            span_id=draft.request.trace.span_id if draft.request.trace else None,
+            tags=draft.request.tags,
         )
 
     async def _not_found(

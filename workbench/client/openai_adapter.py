@@ -34,6 +34,7 @@ from ..urls import is_loopback, root_url
 from . import refusals, wire
 from .base import ChatRequest, Ended, Event, Json, Opened
 from .sse import EventParser
+from .trace import HEADER
 
 # vLLM without --api-key takes any; the SDK insists on one and would otherwise
 # take OPENAI_API_KEY from the environment, which only the settings may read.
@@ -88,7 +89,9 @@ class OpenAIBackend:
     async def stream(self, request: ChatRequest) -> AsyncIterator[AsyncIterator[Sequence[Event]]]:
         """Ask for a stream; one batch of events for every read, stamped on arrival."""
         asked = self._streamed[request.raw].create(
-            **wire.request_fields(request, stream=True), extra_body=wire.extra_fields(request)
+            **wire.request_fields(request, stream=True),
+            extra_body=wire.extra_fields(request),
+            extra_headers=_headers(request),
         )
         with self._translated():
             async with asked as response, aclosing(self._batches(response)) as batches:
@@ -139,6 +142,7 @@ class OpenAIBackend:
             response = await self._raw[request.raw].create(
                 **wire.request_fields(request, stream=False),
                 extra_body=wire.extra_fields(request),
+                extra_headers=_headers(request),
             )
             at_s = perf_counter()
         answer = self._parsed(response.text)
@@ -300,6 +304,10 @@ class OpenAIBackend:
     def _without_key(self, text: str) -> str:
         # A server may quote the key it refuses.
         return text.replace(self._key, HIDDEN) if self._key else text
+
+
+def _headers(request: ChatRequest) -> dict[str, str]:
+    return {HEADER: request.trace.header} if request.trace else {}
 
 
 def _was_refused(exc: BaseException) -> bool:

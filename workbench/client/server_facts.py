@@ -4,6 +4,9 @@ What a client learns of its server when a request first needs it.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 from ..errors import ClientError, RequestRejectedError, ServerFailureError
 from . import refusals, wire
 from .base import ChatBackend
@@ -46,6 +49,7 @@ class VllmVersion:
     def __init__(self) -> None:
         self._known = False
         self._version: str | None = None
+        self._asking: asyncio.Task[None] | None = None
 
     async def resolve(self, backend: ChatBackend) -> str | None:
         """Return it, asking the server the first time."""
@@ -53,6 +57,20 @@ class VllmVersion:
             self._version = await _version(backend)
             self._known = True
         return self._version
+
+    @property
+    def known(self) -> str | None:
+        """The version, if it was asked for and is a vLLM's."""
+        return self._version
+
+    def ask_beside(self, backend: ChatBackend) -> None:
+        """Begin to ask, unless it is known or somebody does; nobody waits for it."""
+        if not self._known and (self._asking is None or self._asking.done()):
+            self._asking = asyncio.create_task(self._ask(backend))
+
+    async def _ask(self, backend: ChatBackend) -> None:
+        with suppress(ClientError):  # the request itself will tell what is wrong
+            await self.resolve(backend)
 
 
 async def _version(backend: ChatBackend) -> str | None:

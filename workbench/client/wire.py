@@ -195,7 +195,7 @@ def read_answer(answer: Json, at_s: float) -> list[Event]:
 
 def _opened(whole: Json) -> Iterator[Event]:
     if request_id := _text(whole.get("id")):
-        yield Opened(request_id)
+        yield Opened(request_id, _text(whole.get("model")) or None)
 
 
 def _choices(whole: Json, name: str, at_s: float) -> Iterator[Event]:

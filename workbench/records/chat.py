@@ -5,7 +5,7 @@ What passes between a caller and a model.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -274,6 +274,15 @@ class Generation:
         attempts: How often the request was sent. The clocks start at the first.
 
         request_id: The server's id of this request, as its log shows it.
+
+        served_model: What the server calls the model that answered.
+
+        server_version: vLLM's version, where the client was told to ask.
+
+        trace_id, span_id: What the server's spans of this request name as
+            their trace and parent (W3C Trace Context).
+
+        tags: What the caller wants to find it by.
     """
 
     text: str
@@ -294,6 +303,11 @@ class Generation:
     e2e_latency_s: float | None = None
     request_id: str | None = None
     base_url: str | None = None
+    served_model: str | None = None
+    server_version: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return self.text
@@ -327,6 +341,11 @@ class Failure:
     params: SamplingParams
     timings: Timings
     partial: Generation | None = None
+    attempts: int | None = None
+    server_version: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 Outcome: TypeAlias = Generation | Failure

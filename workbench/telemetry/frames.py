@@ -1,20 +1,19 @@
-"""Rows of the telemetry file as a DataFrame. The only module here that knows pandas."""
+"""Columns of the telemetry file as a DataFrame. The only module here that knows pandas."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-from .record import COLUMNS, TelemetryRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .columns import Column
 
-def frame_of(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
+
+def frame_of(columns: Mapping[str, Column]) -> pd.DataFrame:
     """
-    Give rows, in the order of ``COLUMNS``, the dtypes of ``TelemetryRecord``.
+    Give columns the dtypes of ``TelemetryRecord``.
 
     ``timestamp`` becomes a datetime in UTC, whole numbers ``Int64``, other
     numbers ``float64`` (it plots without conversion; unknown is NaN), truth
@@ -22,15 +21,19 @@ def frame_of(rows: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
     """
     import pandas as pd  # slower to import than all of the workbench
 
-    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).astype(_DTYPES)
-    times = pd.to_datetime(frame["timestamp"], format="ISO8601", utc=True)
-    frame["timestamp"] = times.dt.as_unit("us")  # pandas chooses another unit for no rows
-    return frame
+    return pd.DataFrame({name: _series(column) for name, column in columns.items()}, copy=False)
 
 
-def _dtype(annotation: str) -> str:
-    kinds = {"int": "Int64", "float": "float64", "bool": "boolean"}
-    return kinds.get(annotation.removesuffix(" | None"), "string")
+def _series(column: Column) -> Any:
+    import pandas as pd
 
-
-_DTYPES = {item.name: _dtype(str(item.type)) for item in fields(TelemetryRecord)}
+    if column.kind == "time":
+        return pd.Series(column.values.view("M8[us]")).dt.tz_localize("UTC")
+    if column.kind == "int":
+        return pd.arrays.IntegerArray(column.values, column.missing)
+    if column.kind == "bool":
+        return pd.arrays.BooleanArray(column.values.astype(bool), column.missing)
+    if column.kind == "float":
+        return column.values
+    # Checks the texts in place, where pd.array would convert one by one.
+    return pd.arrays.StringArray(column.values)

@@ -23,6 +23,7 @@ KEY_BYTES = 32
 # Names the digest (HMAC-SHA-256) and the canonical form, so that a later change
 # of either shows in the column instead of silently matching nothing.
 HASH_PREFIX = "h1:"
+PLAIN_PREFIX = "sha256:"
 
 
 class Hasher:
@@ -49,6 +50,22 @@ class Hasher:
 
     def _digest(self, content: bytes) -> str:
         return HASH_PREFIX + hmac.new(self._key, content, hashlib.sha256).hexdigest()
+
+
+class PlainHasher(Hasher):
+    """
+    Hashes prompts without the key, so that other programs come to the same.
+
+    Whoever has the file can confirm a guess. A user's name keeps its key: there
+    are few names to guess.
+    """
+
+    def __repr__(self) -> str:
+        return "PlainHasher(key=…)"
+
+    def prompt(self, messages: Sequence[ChatMessage]) -> str:
+        """Hash a conversation by its canonical JSON."""
+        return PLAIN_PREFIX + hashlib.sha256(canonical_json(messages)).hexdigest()
 
 
 def canonical_json(messages: Sequence[ChatMessage]) -> bytes:

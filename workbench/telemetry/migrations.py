@@ -82,4 +82,153 @@ def m002_other_sampling(execute: Execute) -> None:
     execute("ALTER TABLE requests ADD COLUMN attempts INTEGER")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_other_sampling)
+def m003_outbox(execute: Execute) -> None:
+    """
+    Number the rows as they come, and keep what each sink has had.
+
+    ``seq`` is never used twice (AUTOINCREMENT), also when all rows are deleted, and
+    VACUUM leaves it alone; a hidden rowid promises neither. A table gets no such
+    column later, so it is made anew. Its new columns stand last: ``prompt`` and
+    ``answer`` may be long, and SQLite reads a row from its beginning.
+
+    A segment is a run of rows once more, column by column, for reading many at once
+    (``segments``). Rows that change take theirs with them.
+    """
+    execute("ALTER TABLE requests RENAME TO requests_before")
+    execute("DROP INDEX requests_by_time")
+    execute(
+        """
+        CREATE TABLE requests (
+            seq                INTEGER PRIMARY KEY AUTOINCREMENT,
+            id                 TEXT UNIQUE NOT NULL,
+            schema_version     INTEGER NOT NULL,
+            timestamp          TEXT NOT NULL,
+            session            TEXT NOT NULL,
+            user_hash          TEXT,
+            model              TEXT NOT NULL,
+            backend            TEXT,
+            base_url           TEXT,
+            streamed           INTEGER,
+            temperature        REAL,
+            top_p              REAL,
+            top_k              INTEGER,
+            min_p              REAL,
+            max_tokens         INTEGER,
+            seed               INTEGER,
+            stop               TEXT,
+            presence_penalty   REAL,
+            frequency_penalty  REAL,
+            repetition_penalty REAL,
+            prompt_hash        TEXT NOT NULL,
+            input_tokens       INTEGER,
+            output_tokens      INTEGER,
+            cached_tokens      INTEGER,
+            reasoning_tokens   INTEGER,
+            ttft_s             REAL,
+            tpot_s             REAL,
+            e2e_latency_s      REAL,
+            duration_s         REAL NOT NULL,
+            num_chunks         INTEGER NOT NULL,
+            status             TEXT NOT NULL,
+            error_type         TEXT,
+            http_status        INTEGER,
+            finish_reason      TEXT,
+            request_id         TEXT,
+            other_sampling     TEXT,
+            attempts           INTEGER,
+            served_model       TEXT,
+            server_version     TEXT,
+            n                  INTEGER,
+            num_tool_calls     INTEGER,
+            trace_id           TEXT,
+            span_id            TEXT,
+            tags               TEXT,
+            prompt             TEXT,
+            answer             TEXT
+        ) STRICT
+        """
+    )
+    execute(
+        f"INSERT INTO requests ({_BEFORE_003}) SELECT {_BEFORE_003} FROM requests_before "
+        "ORDER BY rowid"
+    )
+    execute("DROP TABLE requests_before")
+    execute("CREATE INDEX requests_by_time ON requests (timestamp)")
+    execute(
+        """
+        CREATE TABLE sinks (
+            name          TEXT PRIMARY KEY NOT NULL,
+            cursor        INTEGER NOT NULL,
+            sent          INTEGER NOT NULL DEFAULT 0,
+            rejected      INTEGER NOT NULL DEFAULT 0,
+            lost          INTEGER NOT NULL DEFAULT 0,
+            seen_at       TEXT NOT NULL,
+            last_sent_at  TEXT,
+            failing_since TEXT,
+            last_error    TEXT,
+            retry_at      TEXT,
+            permanent     INTEGER NOT NULL DEFAULT 0
+        ) STRICT
+        """
+    )
+    execute(
+        """
+        CREATE TABLE rejected (
+            sink        TEXT NOT NULL,
+            id          TEXT NOT NULL,
+            rejected_at TEXT NOT NULL,
+            reason      TEXT NOT NULL,
+            record      TEXT NOT NULL,
+            PRIMARY KEY (sink, id)
+        ) STRICT
+        """
+    )
+    execute(
+        """
+        CREATE TABLE segments (
+            first_seq       INTEGER PRIMARY KEY,
+            last_seq        INTEGER NOT NULL,
+            schema_version  INTEGER NOT NULL,
+            num_rows        INTEGER NOT NULL,
+            first_timestamp TEXT NOT NULL,
+            last_timestamp  TEXT NOT NULL
+        ) STRICT
+        """
+    )
+    execute(
+        """
+        CREATE TABLE segment_columns (
+            first_seq INTEGER NOT NULL,
+            name      TEXT NOT NULL,
+            data      BLOB,
+            PRIMARY KEY (first_seq, name)
+        ) STRICT
+        """
+    )
+    for event in ("DELETE", "UPDATE"):
+        execute(
+            f"""
+            CREATE TRIGGER requests_{event.lower()} AFTER {event} ON requests
+            WHEN OLD.seq <= (
+                SELECT last_seq FROM segments WHERE first_seq <= OLD.seq
+                ORDER BY first_seq DESC LIMIT 1
+            )
+            BEGIN
+                DELETE FROM segment_columns WHERE first_seq =
+                    (SELECT max(first_seq) FROM segments WHERE first_seq <= OLD.seq);
+                DELETE FROM segments WHERE first_seq =
+                    (SELECT max(first_seq) FROM segments WHERE first_seq <= OLD.seq);
+            END
+            """
+        )
+
+
+_BEFORE_003 = (
+    "id, schema_version, timestamp, session, user_hash, model, backend, base_url, streamed, "
+    "temperature, top_p, top_k, min_p, max_tokens, seed, stop, presence_penalty, "
+    "frequency_penalty, repetition_penalty, prompt_hash, input_tokens, output_tokens, "
+    "cached_tokens, reasoning_tokens, ttft_s, tpot_s, e2e_latency_s, duration_s, num_chunks, "
+    "status, error_type, http_status, finish_reason, request_id, other_sampling, attempts"
+)
+
+MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_other_sampling, m003_outbox)

@@ -1,9 +1,9 @@
 """
 A row of telemetry, and how the outcome of a request becomes one. Pure.
 
-A record holds numbers, names and hashes. No prompt, no answer and no error
-message: a server's message may quote the prompt, so only the error's class is
-kept.
+A record holds numbers, names and hashes; prompt and answer only when asked
+for. No error message: a server's may quote the prompt, so only the error's
+class is kept.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from urllib.parse import urlsplit
 
 from .. import metrics
 from ..records import Failure, Generation, Outcome, SamplingParams, Timings
+from .contents import Contents
 
 Status: TypeAlias = Literal["ok", "error", "interrupted"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # The client turns every other answer into an error, and the chat API has one success.
 _HTTP_OK = 200
 _INT64 = range(-(2**63), 2**63)
+NO_TAGS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +38,8 @@ class TelemetryRecord:
         id: 32 hexadecimal digits: 12 of the start in milliseconds since 1970,
             so that ids sort by time, then 20 of a SHA-256 (see ``record_of``).
 
-        schema_version: The meaning of the columns, counted up when it changes.
+        schema_version: The meaning of the columns, counted up when it changes. 1 had none of
+            those that stand last, and ``attempts`` for answers only.
 
         timestamp: When the request was sent: RFC 3339, UTC, microseconds.
 
@@ -61,8 +64,8 @@ class TelemetryRecord:
 
         stop: As sent, a JSON array of strings.
 
-        prompt_hash: Keyed hash of the messages: equal for equal messages
-            while the key lives.
+        prompt_hash: Hash of the messages' canonical JSON: ``h1:`` and an HMAC-SHA-256, equal
+            for equal messages while the key lives; or ``sha256:`` and the plain one.
 
         input_tokens, output_tokens: Tokens, as the server counted them.
 
@@ -94,7 +97,23 @@ class TelemetryRecord:
         other_sampling: Sampling parameters without a column of their own, a JSON object. Of
             ``extra`` and ``chat_template_kwargs`` the names only: a prompt may be in them.
 
-        attempts: How often it was sent; ``None`` for a request without an answer.
+        attempts: How often it was sent: 1, and one more for each retry.
+
+        served_model: What the server called the model that answered.
+
+        server_version: vLLM's version, as its ``/version`` says.
+
+        n: How many answers were asked for; ``None`` is one.
+
+        num_tool_calls: Tool calls in the (first) answer.
+
+        trace_id, span_id: 32 and 16 hexadecimal digits, as sent in ``traceparent``.
+
+        tags: What the session and the request were tagged with, a JSON object of strings.
+
+        prompt: The messages, a JSON array; only if contents are kept, and then redacted.
+
+        answer: The answers, a JSON array; as ``prompt``.
     """
 
     id: str
@@ -133,6 +152,15 @@ class TelemetryRecord:
     request_id: str | None = None
     other_sampling: str | None = None
     attempts: int | None = None
+    served_model: str | None = None
+    server_version: str | None = None
+    n: int | None = None
+    num_tool_calls: int | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    tags: str | None = None
+    prompt: str | None = None
+    answer: str | None = None
 
 
 COLUMNS = tuple(item.name for item in fields(TelemetryRecord))
@@ -146,6 +174,9 @@ def record_of(
     user_hash: str | None = None,
     backend: str | None = None,
     base_url: str | None = None,
+    server_version: str | None = None,
+    tags: Mapping[str, str] = NO_TAGS,
+    contents: Contents | None = None,
 ) -> TelemetryRecord:
     """
     Turn an outcome into its row.
@@ -154,7 +185,8 @@ def record_of(
     row that is written twice is there once. The digest is taken over session,
     model, prompt hash, wall clock start, monotonic send and end, and the
     server's request id; calls that share all of these count as one.
-    *base_url* is used when neither the answer nor the error knows its own.
+    *base_url* and *server_version* are used when the outcome does not know its own;
+    its tags come on top of *tags*.
     """
     answer = outcome.partial if isinstance(outcome, Failure) else outcome
     error = outcome.error if isinstance(outcome, Failure) else None
@@ -173,7 +205,7 @@ def record_of(
         base_url=_bare_url(_known("base_url", error, answer) or base_url),
         streamed=_streamed(outcome),
         **_sampling(outcome.params),
-        attempts=answer.attempts if answer else None,
+        attempts=outcome.attempts,
         prompt_hash=prompt_hash,
         input_tokens=usage.input_tokens if usage else None,
         output_tokens=output_tokens,
@@ -189,6 +221,14 @@ def record_of(
         http_status=_http_status(error, outcome.timings),
         finish_reason=answer.finish_reason if answer else None,
         request_id=request_id,
+        served_model=answer.served_model if answer else None,
+        server_version=outcome.server_version or server_version,
+        num_tool_calls=len(answer.tool_calls) if answer else None,
+        trace_id=outcome.trace_id,
+        span_id=outcome.span_id,
+        tags=_tags({**tags, **outcome.tags}),
+        prompt=contents.prompt(outcome.messages) if contents else None,
+        answer=contents.answer(answer) if contents and answer else None,
     )
 
 
@@ -249,6 +289,10 @@ def _sampling(params: SamplingParams) -> dict[str, Any]:
         name: None if isinstance(value, int) and value not in _INT64 else value
         for name, value in given.items()
     }
+
+
+def _tags(tags: Mapping[str, str]) -> str | None:
+    return json.dumps(tags, sort_keys=True) if tags else None
 
 
 def _without_prompts(sampling: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,22 +11,26 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from ..errors import StoreError
 from .frames import frame_of
 from .migrations import APPLICATION_ID, MIGRATIONS, Migration
+from .reading import Chosen, read_columns
 from .record import COLUMNS, TelemetryRecord, rfc3339
 
 if TYPE_CHECKING:
     import pandas as pd
 
 BUSY_TIMEOUT_S = 3.0
+ALL = Chosen()
+
+Execute: TypeAlias = Callable[..., sqlite3.Cursor]
 _OPEN_RETRY_S = 0.01
 
 # ON CONFLICT(id) and not OR IGNORE: that would swallow a missing value as well.
@@ -104,37 +108,64 @@ class Store:
 
             ValueError: A record holds what its column can't; none was written.
         """
-        with self._translated(), self._transaction():
+        with self.transaction():
             try:
                 return self._connection.executemany(_INSERT, map(_row, records)).rowcount
             except _MISFITS as error:
                 raise ValueError(f"A record does not fit the table: {error}") from error
 
-    def frame(
-        self, *, last: int | None = None, since: datetime | timedelta | None = None
-    ) -> pd.DataFrame:
+    def frame(self, chosen: Chosen = ALL) -> pd.DataFrame:
         """
         Read rows as a DataFrame, oldest first, with the columns of ``TelemetryRecord``.
-
-        Args:
-            last: Only the latest so many.
-
-            since: Only those sent at or after it; a ``timedelta`` counts back
-                from now, a moment without a time zone is local time.
 
         Raises:
             StoreError: The file can't be read.
         """
-        query = f"SELECT {', '.join(COLUMNS)} FROM requests WHERE timestamp >= ?"
-        query += " ORDER BY timestamp DESC, id DESC LIMIT ?"
+        return frame_of(read_columns(self, chosen))
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return what a query finds."""
         with self._translated():
-            limits = (_since(since), -1 if last is None else last)
-            rows = self._connection.execute(query, limits).fetchall()
-        return frame_of(rows[::-1])
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Execute]:
+        """Write all that is executed inside, or nothing; nobody else writes meanwhile."""
+        with self._translated(), self._transaction():
+            yield self._connection.execute
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Have all queries inside see the same moment."""
+        with self._translated():
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
 
     def __len__(self) -> int:
-        with self._translated():
-            return int(self._connection.execute("SELECT count(*) FROM requests").fetchone()[0])
+        return int(self.rows("SELECT count(*) FROM requests")[0][0])
+
+    def size_bytes(self) -> int:
+        """Return what the rows take, without the pages that deleted ones have left free."""
+        pages, free, size = (
+            int(self.rows(f"PRAGMA {name}")[0][0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size
+
+    def leave_checkpoints(self) -> None:
+        """
+        Have somebody else bring the log into the file.
+
+        That waits for the disk (fsync), and who writes what must not be lost does not.
+        """
+        self.rows("PRAGMA wal_autocheckpoint = 0")
+
+    def checkpoint(self) -> None:
+        """Bring the log into the file, as far as no reader is in the way."""
+        self.rows("PRAGMA wal_checkpoint(PASSIVE)")
 
     def is_current(self) -> bool:
         """Whether the path still leads to this file: anything in the folder may be deleted."""
@@ -223,14 +254,6 @@ class Store:
 
 
 _row = attrgetter(*COLUMNS)
-
-
-def _since(moment: datetime | timedelta | None) -> str:
-    if moment is None:
-        return ""
-    if isinstance(moment, timedelta):
-        moment = datetime.now(UTC) - moment
-    return rfc3339(moment.astimezone())
 
 
 def _code(error: sqlite3.Error) -> int:

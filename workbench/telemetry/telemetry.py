@@ -1,5 +1,5 @@
 """
-The door of telemetry: ``emit`` in, ``frame`` out.
+The door of telemetry: ``emit`` in, ``frame`` out, and on to the sinks.
 
 Recording never raises and never waits. Reading may raise a ``StoreError``, as
 whoever reads wants to know.
@@ -7,16 +7,25 @@ whoever reads wants to know.
 
 from __future__ import annotations
 
+import time
 import weakref
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..records import Outcome
-from .hashing import Hasher, load_or_make_key
-from .record import TelemetryRecord, record_of
+from .contents import Contents, Redact
+from .dispatcher import Dispatcher, OpenSinks
+from .export import write
+from .hashing import Hasher, PlainHasher, load_or_make_key
+from .keeper import Keeper
+from .outbox import Outbox, SinkStatus, last_seq, record_from
+from .reading import Chosen
+from .record import COLUMNS, NO_TAGS, TelemetryRecord, record_of
+from .retention import Retention
 from .store import Store
 from .writer import Writer
 
@@ -25,6 +34,11 @@ if TYPE_CHECKING:
 
 MAX_QUEUED = 10_000
 FLUSH_TIMEOUT_S = 5.0
+DELIVER_TIMEOUT_S = 30.0
+LOOK_S = 0.2
+"""How often a tail looks for rows; other kernels write them too."""
+
+KEEP_SENSIBLY = Retention()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +64,27 @@ class TelemetryStatus:
     last_error: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreStatus:
+    """
+    What is in the file, whoever wrote it, and how far the sinks are.
+
+    Args:
+        size_bytes: Of the rows and their indexes.
+
+        first, last: When the first and the last request was sent, RFC 3339.
+
+        sinks: All that were ever turned on.
+    """
+
+    path: Path
+    rows: int
+    size_bytes: int
+    first: str | None
+    last: str | None
+    sinks: tuple[SinkStatus, ...]
+
+
 class Telemetry:
     """
     Records the outcomes of one session.
@@ -70,6 +105,18 @@ class Telemetry:
         base_url: For failures that don't know where they were sent. Assign as well.
 
         max_queued: How many outcomes may wait before further ones are dropped.
+
+        tags: Names and values for every row. Assign to it to change them.
+
+        plain_hash: Hash prompts by SHA-256 alone, so that other programs come to the
+            same; whoever has the file can then confirm a guess.
+
+        contents: Keep prompts and answers, redacted by this; ``None`` keeps none.
+            ``str`` keeps them as they are.
+
+        retention: When rows are deleted.
+
+        open_sinks: Called once, by a thread, for where rows are sent to.
     """
 
     def __init__(
@@ -81,20 +128,35 @@ class Telemetry:
         backend: str | None = None,
         base_url: str | None = None,
         max_queued: int = MAX_QUEUED,
+        tags: Mapping[str, str] = NO_TAGS,
+        plain_hash: bool = False,
+        contents: Redact | None = None,
+        retention: Retention = KEEP_SENSIBLY,
+        open_sinks: OpenSinks | None = None,
     ) -> None:
         self.path = Path(path).absolute()  # the notebook may change its folder later
         self.session = session
         self.backend = backend
         self.base_url = base_url
-        self._recorder = _Recorder(self.path.with_suffix(".key"), session=session, user=user)
-        self._writer = Writer(self.path, max_queued=max_queued)
+        self.tags = tags
+        self._recorder = _Recorder(
+            self.path.with_suffix(".key"),
+            session=session,
+            user=user,
+            hasher=PlainHasher if plain_hash else Hasher,
+            contents=None if contents is None else Contents(contents),
+        )
+        # Before the writer: what is registered first is called last at exit.
+        self._dispatcher = Dispatcher(self.path, open_sinks) if open_sinks else None
+        self._behind = _Behind(Keeper(self.path, retention), self._dispatcher)
+        self._writer = Writer(self.path, max_queued=max_queued, on_written=self._behind.written)
         # The garbage collector must not wait for a disk; the writer's own exit hook does.
-        weakref.finalize(self, self._writer.stop).atexit = False
+        weakref.finalize(self, _stop, self._writer, self._behind).atexit = False
 
     def emit(self, outcome: Outcome) -> None:
         """Record an outcome: microseconds for the caller, and never an exception."""
         # Backend and URL are taken now: the session may have switched when the thread gets to it.
-        self._writer.put(partial(self._recorder, outcome, self.backend, self.base_url))
+        self._writer.put(partial(self._recorder, outcome, self.backend, self.base_url, self.tags))
 
     def flush(self, timeout_s: float = FLUSH_TIMEOUT_S) -> bool:
         """
@@ -106,20 +168,99 @@ class Telemetry:
         return self._writer.flush(timeout_s)
 
     def frame(
-        self, *, last: int | None = None, since: datetime | timedelta | None = None
+        self,
+        *,
+        last: int | None = None,
+        since: datetime | timedelta | None = None,
+        model: str | None = None,
+        status: str | None = None,
     ) -> pd.DataFrame:
         """
         Read rows of all sessions, oldest first; what was emitted before is in it.
 
         Columns and units are those of ``TelemetryRecord``, dtypes those of
-        ``frames.frame_of``, arguments those of ``Store.frame``.
+        ``frames.frame_of``, arguments those of ``reading.Chosen``.
 
         Raises:
             StoreError: The file can't be read.
         """
         self.flush()
         with Store(self.path) as store:
-            return store.frame(last=last, since=since)
+            return store.frame(Chosen(last=last, since=since, model=model, status=status))
+
+    def tail(self, *, last: int = 0, follow: bool = True) -> Iterator[TelemetryRecord]:
+        """
+        Yield the latest records, and then those that come, without end, unless told not to.
+
+        Raises:
+            StoreError: The file can't be read.
+        """
+        self.flush()
+        with Store(self.path) as store:
+            seq = max(0, last_seq(store) - last)
+            query = f"SELECT seq, {', '.join(COLUMNS)} FROM requests WHERE seq > ? ORDER BY seq"
+            while True:
+                for row in store.rows(query, (seq,)):
+                    seq = row[0]
+                    yield record_from(row[1:])
+                if not follow:
+                    return
+                time.sleep(LOOK_S)
+
+    def export(self, path: Path, chosen: Chosen = Chosen()) -> int:  # noqa: B008  it is frozen
+        """
+        Write rows into a file, whose ending says how: ``.jsonl``, ``.csv``, ``.parquet``.
+
+        Returns:
+            How many rows are in it.
+
+        Raises:
+            ConfigError: It has another ending.
+
+            MissingDependencyError: For Parquet pyarrow is needed.
+
+            StoreError: The telemetry file can't be read.
+        """
+        self.flush()
+        with Store(self.path) as store:
+            return write(store, path, chosen)
+
+    def deliver(self, timeout_s: float = DELIVER_TIMEOUT_S, *, from_start: bool = False) -> bool:
+        """
+        Have the sinks sent everything that was emitted, and wait for it.
+
+        Args:
+            from_start: Send all rows that are in the file.
+
+        Returns:
+            Whether every sink has had everything.
+
+        Raises:
+            WorkbenchError: The sinks cannot be opened, or the file not be read.
+        """
+        written = self.flush()
+        if self._dispatcher is None:
+            return written
+        return self._dispatcher.deliver(timeout_s, from_start=from_start) and written
+
+    def stored(self) -> StoreStatus:
+        """
+        Say what is in the file, and how far the sinks are.
+
+        Raises:
+            StoreError: The file can't be read.
+        """
+        self.flush()
+        with Store(self.path) as store:
+            first, last = store.rows("SELECT min(timestamp), max(timestamp) FROM requests")[0]
+            return StoreStatus(
+                path=self.path,
+                rows=len(store),
+                size_bytes=store.size_bytes(),
+                first=first,
+                last=last,
+                sinks=self._with_own_errors(Outbox(store).statuses()),
+            )
 
     @property
     def dropped(self) -> int:
@@ -129,7 +270,8 @@ class Telemetry:
     @property
     def last_error(self) -> str | None:
         """What went wrong last, or ``None``."""
-        return self._writer.last_error
+        errors = (self._writer.last_error, self._recorder.last_error, self._behind.last_error)
+        return next((error for error in errors if error), None)
 
     def status(self) -> TelemetryStatus:
         """Say how recording is going; never raises."""
@@ -143,8 +285,22 @@ class Telemetry:
         )
 
     def close(self) -> None:
-        """Write what is queued and end the thread. Closing twice is fine."""
+        """
+        Write what is queued, send it to the sinks that are well, and end the threads.
+
+        A sink that is slow is waited for up to two seconds; what it has not had then
+        waits for the next process. Closing twice is fine.
+        """
         self._writer.close()
+        self._behind.close()
+
+    def _with_own_errors(self, sinks: tuple[SinkStatus, ...]) -> tuple[SinkStatus, ...]:
+        """Add what a courier could not write down, because the file is what is wrong."""
+        couriers = self._dispatcher.couriers if self._dispatcher else ()
+        own = {courier.sink.name: courier.last_error for courier in couriers}
+        return tuple(
+            replace(each, last_error=own.get(each.name) or each.last_error) for each in sinks
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -153,25 +309,82 @@ class Telemetry:
         self.close()
 
 
+class _Behind:
+    """What comes after the writer: who looks after the file, and who sends rows on."""
+
+    def __init__(self, keeper: Keeper, dispatcher: Dispatcher | None) -> None:
+        self._keeper = keeper
+        self._dispatcher = dispatcher
+
+    def written(self, rows: int, before: int) -> None:
+        """Hear that rows were written; see ``Writer``."""
+        self._keeper.written(rows)
+        if self._dispatcher:
+            self._dispatcher.start(before)
+            self._dispatcher.wake()
+
+    @property
+    def last_error(self) -> str | None:
+        opening = self._dispatcher.last_error if self._dispatcher else None
+        return str(opening) if opening else self._keeper.last_error
+
+    def stop(self) -> None:
+        self._keeper.stop()
+        if self._dispatcher:
+            self._dispatcher.stop()
+
+    def close(self) -> None:
+        self._keeper.close()
+        if self._dispatcher:
+            self._dispatcher.close()
+
+
+def _stop(writer: Writer, behind: _Behind) -> None:
+    writer.stop()
+    behind.stop()
+
+
 class _Recorder:
     """Makes records in the writer's thread; the key is read when the first one needs it."""
 
-    def __init__(self, key_path: Path, *, session: str, user: str | None) -> None:
+    def __init__(
+        self,
+        key_path: Path,
+        *,
+        session: str,
+        user: str | None,
+        hasher: type[Hasher],
+        contents: Contents | None,
+    ) -> None:
+        self.last_error: str | None = None
         self._key_path = key_path
         self._session = session
         self._user = user
+        self._kind = hasher
+        self._contents = contents
         self._hasher: Hasher | None = None
 
     def __call__(
-        self, outcome: Outcome, backend: str | None, base_url: str | None
+        self, outcome: Outcome, backend: str | None, base_url: str | None, tags: Mapping[str, str]
     ) -> TelemetryRecord:
         if self._hasher is None:
-            self._hasher = Hasher(load_or_make_key(self._key_path))
-        return record_of(
+            self._hasher = self._kind(load_or_make_key(self._key_path))
+        make = partial(
+            record_of,
             outcome,
             session=self._session,
             prompt_hash=self._hasher.prompt(outcome.messages),
             user_hash=None if self._user is None else self._hasher.user(self._user),
             backend=backend,
             base_url=base_url,
+            tags=tags,
         )
+        try:
+            return make(contents=self._contents)
+        except Exception as error:
+            if self._contents is None:
+                raise
+            # Most likely the caller's own redaction. The numbers are worth their row, and
+            # what could not be redacted is not written.
+            self.last_error = f"Contents were not kept: {type(error).__name__}"
+            return make(contents=None)

@@ -19,16 +19,22 @@ from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 from ..errors import StoreError, WorkbenchError
+from .outbox import last_seq
 from .record import TelemetryRecord
 from .store import Store
 
 # How long rows are gathered into one transaction.
-GATHER_S = 0.02
+GATHER_S = 0.01
 # How long a file that failed is left alone, unless somebody waits for it.
 RETRY_S = 1.0
 MAX_BATCH = 1_000
 
 Maker: TypeAlias = Callable[[], TelemetryRecord]
+OnWritten: TypeAlias = Callable[[int, int], object]
+
+
+def nobody(_rows: int, _before: int) -> None:
+    """Tell nobody that rows were written."""
 
 
 class _Marker:
@@ -48,9 +54,12 @@ class Writer:
         path: The telemetry file. Opened at the first record, not before.
 
         max_queued: How many may wait before further ones are dropped.
+
+        on_written: Called by the thread after every transaction, with how many rows
+            were new, and the last ``seq`` before the first row of this process.
     """
 
-    def __init__(self, path: Path, *, max_queued: int) -> None:
+    def __init__(self, path: Path, *, max_queued: int, on_written: OnWritten = nobody) -> None:
         self.path = path
         self.max_queued = max_queued
         self.written = 0
@@ -65,6 +74,8 @@ class Writer:
         self._unmade: deque[Maker] = deque()
         self._unwritten: list[TelemetryRecord] = []
         self._retry_at_s = 0.0
+        self._on_written = on_written
+        self._before = 0
         self._store: Store | None = None
         self._thread = threading.Thread(target=self._run, name="workbench-telemetry", daemon=True)
         self._thread.start()
@@ -182,13 +193,22 @@ class Writer:
     def _append(self, records: list[TelemetryRecord]) -> None:
         store = self._opened()
         try:
-            self.written += store.append(records)
+            new = store.append(records)
         except ValueError as error:
             if len(records) == 1:
                 self._drop(1, _described(error))
                 return
             for record in records:  # so that one that can't be stored costs no other
                 self._append([record])
+        else:
+            self.written += new
+            self._tell(new)
+
+    def _tell(self, new: int) -> None:
+        try:
+            self._on_written(new, self._before)
+        except RuntimeError as error:  # no thread can be started while the interpreter ends
+            self.last_error = _described(error)
 
     def _opened(self) -> Store:
         # Not by truth: a store has a length, and an empty one is false.
@@ -196,6 +216,8 @@ class Writer:
             self._close_store()
         if self._store is None:
             self._store = Store(self.path)
+            self._store.leave_checkpoints()
+            self._before = last_seq(self._store)
         return self._store
 
     def _close_store(self) -> None:
