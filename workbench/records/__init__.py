@@ -41,7 +41,7 @@ from .server import (
     ServerState,
     ServerStatus,
 )
-from .switch import SwitchReport, SwitchStep
+from .switch import Quicker, SwitchPlan, SwitchReport, SwitchStep
 
 __all__ = [
     "BootPhase",
@@ -61,11 +61,13 @@ __all__ = [
     "Outcome",
     "OutputFormat",
     "Progress",
+    "Quicker",
     "Role",
     "SamplingParams",
     "ServedModel",
     "ServerState",
     "ServerStatus",
+    "SwitchPlan",
     "SwitchReport",
     "SwitchStep",
     "Timings",
