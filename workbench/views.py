@@ -116,7 +116,7 @@ def switch_view(report: SwitchReport, error: SwitchError | None = None) -> View:
     )
 
 
-def plan_view(plan: SwitchPlan) -> View:
+def switch_plan_view(plan: SwitchPlan) -> View:
     """Show what a switch would do, the command last: it is the longest."""
     would_run = [_wrapped(f"would run: {plan.command}")] if plan.command else []
     return View(
