@@ -216,6 +216,8 @@ def _model_in_container(model: str, entry: Entry | None, settings: Settings) -> 
 
 def where_is(model: str, entry: Entry | None, settings: Settings) -> str:
     """Say where a model is: in the folder that it was fetched into, else where it comes from."""
+    if entry and entry.adapter_of:
+        raise _no_model_by_itself(entry)
     wanted = wanted_of_hub(model, None, models_dir=settings.models_dir)
     folder = settings.models_dir / wanted.folder
     fetched = fetched_in(folder)
@@ -226,6 +228,34 @@ def where_is(model: str, entry: Entry | None, settings: Settings) -> str:
     if is_here:
         return wanted.folder
     return entry.model if entry else model
+
+
+def _no_model_by_itself(entry: Entry) -> ConfigError:
+    return ConfigError(
+        f"{entry.name} is an adapter of {entry.adapter_of}, and no model by itself.",
+        hint=f"Serve its base, then load it: workbench use {entry.adapter_of}, "
+        f"workbench use {entry.name}",
+        key="model",
+        source=str(entry.file),
+    )
+
+
+def adapter_as_seen(entry: Entry, settings: Settings) -> str:
+    """
+    Write the path by which the server finds an adapter's folder.
+
+    Raises:
+        ConfigError: There is no adapter in it.
+    """
+    folder = settings.models_dir / entry.model
+    if not (folder / "adapter_config.json").is_file():
+        raise ConfigError(
+            f"There is no adapter in {folder}: no adapter_config.json.",
+            hint=f"Put its folder there; {entry.file} names it.",
+            key="model",
+            source=str(entry.file),
+        )
+    return f"/models/{entry.model}" if settings.backend == "compose" else str(folder.resolve())
 
 
 def to_fetch(settings: Settings) -> str | None:

@@ -24,6 +24,7 @@ from .records import (
     Scrape,
     ServedModel,
     ServerStatus,
+    SwitchPlan,
     SwitchReport,
     ToolRun,
 )
@@ -183,6 +184,19 @@ class Session:
             on_progress=on_progress,
             **arguments,
         )
+
+    def plan_use(
+        self,
+        model: str,
+        *,
+        drain_timeout_s: float = 30.0,
+        force: bool = False,
+        **arguments: Any,
+    ) -> SwitchPlan:
+        """Say what :meth:`use` would do, and touch nothing; see ``workbench.switch.dry_run``."""
+        from .switch import dry_run
+
+        return dry_run(self, model, drain_timeout_s=drain_timeout_s, force=force, **arguments)
 
     def _settle(self, on_progress: Callable[[Progress], None]) -> None:
         """Finish a switch that was killed half-way, or go back."""

@@ -182,11 +182,20 @@ def restart(skin: Skin, /, as_json: bool, **settings: Any) -> Shown:
     help="Seconds that requests under way may take before they are cut off.",
 )
 @click.option("--force", is_flag=True, help="Try it although the plan says that it does not fit.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and touch nothing.")
 @_server_options(*SWITCHED)
 @_json_option
 @click.pass_obj
-def use(
-    skin: Skin, /, model: str, drain_timeout_s: float, force: bool, as_json: bool, **settings: Any
+def use(  # click passes all but the skin by name
+    skin: Skin,
+    /,
+    *,
+    model: str,
+    drain_timeout_s: float,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+    **settings: Any,
 ) -> Shown:
     """
     Serve MODEL instead of the one that runs, and go back if that fails.
@@ -194,6 +203,10 @@ def use(
     MODEL is a name of the catalogue (workbench models), a folder below models/,
     or a name of the hub.
     """
+    if dry_run:
+        given = {name: value for name, value in settings.items() if value is not None}
+        found = skin.session.plan_use(model, drain_timeout_s=drain_timeout_s, force=force, **given)
+        return _shown(views.switch_plan_view(found), as_json)
     of_server, of_model = _split(settings)
     with skin.configured(**of_server) as session, skin.progress() as on_progress:
         try:

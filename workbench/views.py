@@ -24,8 +24,10 @@ from .records import (
     Finding,
     Generation,
     GpuStatus,
+    Quicker,
     ServedModel,
     ServerStatus,
+    SwitchPlan,
     SwitchReport,
     ToolStep,
     Verdict,
@@ -109,10 +111,25 @@ def switch_view(report: SwitchReport, error: SwitchError | None = None) -> View:
             (step.name, step.verdict.upper(), units.seconds(step.duration_s), step.seen)
             for step in report.steps
         ),
-        note=str(error) if error else None,
+        note=str(error) if error else "\n".join(map(_quicker_line, report.quicker)) or None,
         data=asdict(report) | {"error": error.message if error else None},
         ok=report.switched,
     )
+
+
+def switch_plan_view(plan: SwitchPlan) -> View:
+    """Show what a switch would do, the command last: it is the longest."""
+    would_run = [_wrapped(f"would run: {plan.command}")] if plan.command else []
+    return View(
+        title=f"{plan.before or 'nothing'} → {plan.model}: what would be done",
+        rows=plan.steps,
+        note="\n".join([*map(_quicker_line, plan.quicker), *would_run]),
+        data=asdict(plan) | {"steps": [{"name": name, "what": what} for name, what in plan.steps]},
+    )
+
+
+def _quicker_line(way: Quicker) -> str:
+    return f"{way.name}: {'' if way.offered else 'needs '}{way.says}"
 
 
 def _container_rows(

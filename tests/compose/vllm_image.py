@@ -79,9 +79,10 @@ def make_project(folder: Path, project: Path, engine: Engine, **variables: str) 
     for name in ("docker-compose.yml", "container"):
         subprocess.run(["cp", "-r", str(project / name), str(folder)], check=True)
     (folder / "models").mkdir(exist_ok=True)
-    subprocess.run(
-        ["cp", "-r", str(project / "models" / "pocket"), str(folder / "models")], check=True
-    )
+    for name in ("pocket", "pocket-mini"):
+        subprocess.run(
+            ["cp", "-r", str(project / "models" / name), str(folder / "models")], check=True
+        )
     (folder / "override.yml").write_text(override(engine))
     lines = {
         "COMPOSE_FILE": "docker-compose.yml:override.yml",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -123,3 +124,39 @@ def test_its_log_is_lines_or_a_sentence(session: Session):
 def test_one_that_runs_has_not_died(session: Session):
     """A death is of a server that ended by itself."""
     assert session.server.death() is None
+
+
+def test_it_says_what_runs_so_that_another_process_can_start_its_like(session: Session):
+    """As JSON, without the key; the same while nothing changes. A remote one is not ours."""
+    server = session.server
+    recipe = server.recipe()
+
+    if server.backend == "remote":
+        assert (recipe, server.would_run()) == (None, ())
+    else:
+        assert json.loads(json.dumps(recipe)) == recipe == server.recipe()
+        assert server.api_key not in json.dumps(recipe)
+        assert "--served-model-name" in server.would_run()
+        assert server.api_key not in " ".join(server.would_run())
+
+
+def test_what_runs_is_as_asked(session: Session):
+    """Nobody asked for anything else; then nothing has to be done."""
+    assert session.server.is_as_asked() is True
+
+
+def test_it_is_replaced_by_its_own_recipe(session: Session):
+    """Another start, at the same address, of the same; a remote one refuses."""
+    server, recipe, url = session.server, session.server.recipe(), session.server.base_url
+    if server.backend == "remote":
+        with pytest.raises(ServerStateError, match="somebody else"):
+            server.replace()
+        return
+    before = server.instance
+
+    assert server.replace(recipe) is True
+
+    session.up()
+    assert server.instance not in (None, before)
+    assert (server.base_url, server.recipe()) == (url, recipe)
+    assert session.chat("What is TTFT?", GREEDY).text.startswith("TTFT")

@@ -73,3 +73,35 @@ def test_a_line_of_nvidias_tool_is_read(line, busy):
         busy_percent=busy,
     )
     assert gpu.parse_nvidia("No devices were found") is None
+
+
+def readings(*values: int | None):
+    """Have one reading after the other in use; the last one stays."""
+    left = [*values]
+    return left, lambda: left.pop(0) if len(left) > 1 else left[0]
+
+
+def test_memory_is_waited_for_until_no_more_comes_back():
+    """The driver has not begun, then goes on, then is done: what is left is another program's."""
+    left, used = readings(9 * GIB, 6 * GIB, 2 * GIB, 2 * GIB, 1 * GIB)
+
+    gpu.wait_released(9 * GIB, used, within_s=60)
+
+    assert left == [1 * GIB]
+
+
+def test_memory_that_nobody_knows_of_is_not_waited_for():
+    """Neither where no card could be asked before, nor where none can be any more."""
+    left, used = readings(None, GIB)
+    gpu.wait_released(None, used, within_s=60)
+    assert left == [None, GIB]
+
+    gpu.wait_released(9 * GIB, used, within_s=60)
+    assert left == [GIB]
+
+
+def test_memory_that_does_not_come_back_is_not_waited_for_long():
+    """The next server says what it lacks."""
+    _, used = readings(9 * GIB)
+
+    gpu.wait_released(9 * GIB, used, within_s=0.2)

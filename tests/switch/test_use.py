@@ -215,6 +215,27 @@ def test_requests_under_way_get_their_time_and_no_more(
     assert 0.2 <= drain.duration_s < 5
 
 
+def test_what_the_next_model_failed_when_probed_is_told(session: Session):
+    """A step that warns, after a switch that succeeded."""
+    session.up()
+    for model, verdict in (("pocket", "pass"), ("pocket-mini", "fail")):
+        line = {
+            "at": "2026-11-24T10:00:00+00:00",
+            "base_url": session.server.base_url,
+            "model": model,
+            "vllm_version": "0.32.0",
+            "verdicts": {"tools-auto": verdict},
+        }
+        with (session.settings.state_dir / "probes.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+    report = session.use("pocket-mini")
+
+    assert report.switched
+    assert report.steps[-1].verdict is Verdict.WARN
+    assert "tools-auto failed when pocket-mini was last probed" in report.steps[-1].seen
+
+
 def test_a_remote_server_is_not_ours_to_switch():
     """Said with the way out."""
     with (

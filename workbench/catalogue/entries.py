@@ -42,6 +42,9 @@ class Entry:
 
         extra_args: Any further arguments of ``vllm serve``.
 
+        adapter_of: The base model that this is a LoRA adapter of; ``model`` is then its folder
+            below ``models/``, with ``adapter_config.json``.
+
         gated: Whether the hub asks to accept a licence first.
 
         why: Why it is here, in a sentence.
@@ -65,6 +68,7 @@ class Entry:
     chat_template: str | None = None
     sampling: Mapping[str, float] = field(default_factory=dict)
     extra_args: tuple[str, ...] = ()
+    adapter_of: str | None = None
     licence: str | None = None
     gated: bool = False
 

@@ -42,7 +42,7 @@ from .server import (
     ServerState,
     ServerStatus,
 )
-from .switch import SwitchReport, SwitchStep
+from .switch import Quicker, SwitchPlan, SwitchReport, SwitchStep
 
 __all__ = [
     "BootPhase",
@@ -64,12 +64,14 @@ __all__ = [
     "Outcome",
     "OutputFormat",
     "Progress",
+    "Quicker",
     "Role",
     "SamplingParams",
     "Scrape",
     "ServedModel",
     "ServerState",
     "ServerStatus",
+    "SwitchPlan",
     "SwitchReport",
     "SwitchStep",
     "Timings",

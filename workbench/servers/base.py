@@ -108,6 +108,15 @@ class Server(Protocol):
         """Whether one runs, and is the one that the settings mean; then nothing has to be done."""
         ...
 
+    def would_run(self) -> tuple[str, ...]:
+        """
+        Write the command line that :meth:`replace` would run, as words; nothing is started.
+
+        Raises:
+            WorkbenchError: It cannot be known: no such model, a file that is wrong.
+        """
+        ...
+
     def recipe(self) -> Recipe | None:
         """
         Say what runs, for :meth:`replace` of a later object, in this process or another.

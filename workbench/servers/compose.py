@@ -219,6 +219,10 @@ class ComposeServer:
         cli = self._cli(container)
         return not self._differing(container, cli, cli.config())
 
+    def would_run(self) -> tuple[str, ...]:
+        """Ask Compose which command the container would get."""
+        return self._cli(self.container()).config().command
+
     def recipe(self) -> Recipe | None:
         """Say what runs, so that it can be started again; see ``servers.base.Server``."""
         container = self.container()

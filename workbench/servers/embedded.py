@@ -156,6 +156,11 @@ class EmbeddedServer:
         lives = self._living()
         return lives is not None and not _differing(lives, self.make_spec(lives))
 
+    def would_run(self) -> tuple[str, ...]:
+        """Write the command that starts vLLM; the key is in its environment, and not here."""
+        spec = self.make_spec(self._living() or self._last)
+        return tuple(command(self.engine, spec.flags(spec.port)))
+
     def recipe(self) -> Recipe | None:
         """Say what runs, so that it can be started again; see ``servers.base.Server``."""
         lives = self._living()

@@ -111,6 +111,10 @@ class RemoteServer:
         """Nothing is chosen here: what is there is what is asked for."""
         return True
 
+    def would_run(self) -> tuple[str, ...]:
+        """Nothing is started here."""
+        return ()
+
     def recipe(self) -> Recipe | None:
         """It is not ours to start."""
         return None

@@ -37,7 +37,7 @@ def before_it_is_touched(
 
         FetchError: It cannot be had.
     """
-    steps = _plan(target, model, force=force)
+    steps = planned(target, model, force=force)
     name = to_fetch(target.settings)
     if name is None:
         return steps
@@ -47,7 +47,13 @@ def before_it_is_touched(
     return (*steps, _step("fetch", Verdict.PASS, seen, began_s))
 
 
-def _plan(target: Session, model: str, *, force: bool) -> Steps:
+def planned(target: Session, model: str, *, force: bool) -> Steps:
+    """
+    See whether it fits, as far as that can be foreseen.
+
+    Raises:
+        SwitchError: It does not, and nobody insists.
+    """
     began_s = time.monotonic()
     try:
         plan = planned_to_serve(target.settings, model)

@@ -10,16 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from ..boot import BootOutcome, History, boot
 from ..errors import BootInterruptedError, ServerError, SwitchError, WorkbenchError
-from ..records import Progress, SwitchReport, SwitchStep, Verdict
+from ..records import Progress, SwitchReport, SwitchStep
 from ..servers.base import Recipe, Server
 from .drain import drain
 from .journal import Journal, Stage, Underway
-
-Seen: TypeAlias = tuple[Verdict, str]
+from .steps import Seen, Steps, cause
 
 HINT_STILL_DOWN = "Why: workbench logs · try once more: workbench up · leave it: workbench down"
 
@@ -64,7 +62,7 @@ class Switch:
     ) -> None:
         self._means = means
         self._underway = underway
-        self._steps = [*steps]
+        self._steps = Steps(steps)
         self._began_s = time.monotonic() - sum(step.duration_s for step in steps)
         self._down_at_s: float | None = None
         self._up_at_s: float | None = None
@@ -85,7 +83,7 @@ class Switch:
 
     def keep(self) -> SwitchReport:
         """The model runs already: only have later commands mean it."""
-        self._step("commit", self._means.commit)
+        self._steps.do("commit", self._means.commit)
         return self.report(switched=True)
 
     def finish(self) -> SwitchReport:
@@ -105,7 +103,7 @@ class Switch:
         return SwitchReport(
             model=self._underway.model,
             before=self._underway.name,
-            steps=tuple(self._steps),
+            steps=tuple(self._steps.done),
             switched=switched,
             duration_s=time.monotonic() - self._began_s,
             unavailable_s=None if down_s is None or up_s is None else up_s - down_s,
@@ -114,7 +112,7 @@ class Switch:
     def _forward(self, drain_timeout_s: float) -> None:
         means = self._means
         if self._underway.before:
-            self._step(
+            self._steps.do(
                 "drain",
                 lambda: drain(
                     means.server, within_s=drain_timeout_s, on_progress=means.on_progress
@@ -126,10 +124,10 @@ class Switch:
 
     def _serve(self, begin: Callable[[], bool]) -> None:
         """From the new server's start to the last step."""
-        self._step("ready", lambda: self._ready(begin))
+        self._steps.do("ready", lambda: self._ready(begin))
         self._up_at_s = time.monotonic()
-        self._step("check", self._means.check)
-        self._step("commit", self._means.commit)
+        self._steps.do("check", self._means.check)
+        self._steps.do("commit", self._means.commit)
         self._means.journal.end()
 
     def _ready(self, begin: Callable[[], bool]) -> str:
@@ -164,8 +162,8 @@ class Switch:
             self._back()
         except ServerError as exc:
             raise SwitchError(
-                f"The switch to {self._underway.model} failed: {_cause(why)}\n"
-                f"{self._underway.name} did not start again either: {_cause(exc)}",
+                f"The switch to {self._underway.model} failed: {cause(why)}\n"
+                f"{self._underway.name} did not start again either: {cause(exc)}",
                 hint=HINT_STILL_DOWN,
                 report=self.report(switched=False),
             ) from why
@@ -178,7 +176,7 @@ class Switch:
             means.server.stop()
         elif stage is None or stage.stage is not Stage.DRAIN:
             means.journal.note(Stage.BACK)
-            self._step("back", lambda: self._ready_again(before))
+            self._steps.do("back", lambda: self._ready_again(before))
         self._up_at_s = time.monotonic()
         means.journal.end()
 
@@ -187,24 +185,11 @@ class Switch:
         history = replace(self._means.history, key=f"back to {self._underway.name}")
         return _decodes(self._boot(lambda: self._means.server.replace(before), history))
 
-    def _step(self, name: str, work: Callable[[], str | Seen]) -> None:
-        began_s = time.monotonic()
-        seen: str | Seen = (Verdict.FAIL, "interrupted")
-        try:
-            seen = work()
-        except WorkbenchError as exc:
-            seen = (Verdict.FAIL, _cause(exc))
-            raise
-        finally:
-            verdict, text = (Verdict.PASS, seen) if isinstance(seen, str) else seen
-            took_s = time.monotonic() - began_s
-            self._steps.append(SwitchStep(name=name, verdict=verdict, seen=text, duration_s=took_s))
-
     def _failed(self, exc: WorkbenchError) -> SwitchError:
         before = self._underway
         now = f"{before.name} serves, as before." if before.before else "Nothing runs, as before."
         return SwitchError(
-            f"The switch to {self._underway.model} failed: {_cause(exc)}\n{now}",
+            f"The switch to {self._underway.model} failed: {cause(exc)}\n{now}",
             hint=exc.hint,
             report=self.report(switched=False),
         )
@@ -219,10 +204,3 @@ def _goes_on(server: Server, exc: BaseException) -> bool:
     """Tell whether the new server goes on starting without whoever waited for it."""
     left = server.outlasts_waiting and not isinstance(exc, Exception)
     return left or isinstance(exc, BootInterruptedError)
-
-
-def _cause(exc: BaseException) -> str:
-    """Say in a line why something failed."""
-    if isinstance(exc, ServerError) and exc.diagnosis:
-        return exc.diagnosis.cause
-    return (getattr(exc, "message", None) or str(exc) or type(exc).__name__).splitlines()[0]

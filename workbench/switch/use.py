@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import settings
+from ..catalogue import find_entry
 from ..errors import ServerStateError
 from ..planning import learn
 from ..records import Progress, ServerState, SwitchReport, Verdict
@@ -17,12 +19,18 @@ from ..servers import base
 from ..servers.base import Server
 from .beforehand import before_it_is_touched
 from .journal import Journal, Stage, Underway, now
-from .procedure import Means, Seen, Switch
+from .probed import probed
+from .procedure import Means, Switch
+from .quicker import quicker, use_adapter
+from .steps import Seen
 
 if TYPE_CHECKING:
     from ..session import Session
 
 DRAIN_TIMEOUT_S = 30.0
+
+LONG_S = 60.0
+"""When nothing served for longer, vLLM's own quicker ways are told of."""
 
 OF_THE_MODEL = ("model", "max_model_len", "gpu_memory_utilization", "served_model_name")
 """Settings that were given for the model before, and say nothing of the next one."""
@@ -57,17 +65,21 @@ def use(
     """
     refuse_if_remote(session)
     settle(session, on_progress)
+    entry = find_entry(model, models_dir=session.settings.models_dir)
+    if entry and entry.adapter_of:
+        return use_adapter(session, entry, lambda name: _check(session.server, name))
     target = session.like_this(without=OF_THE_MODEL, model=model, **arguments)
     steps = before_it_is_touched(session, target, model, force=force, on_progress=on_progress)
     target.server.prepare(on_progress)
     before = target.server.recipe()
     mine = session.is_mine or before is None
+    name = served_name(session) if before else None
     underway = Underway(
         model=model,
         # The next command may be typed where another backend is meant.
         arguments=settings.without_secrets(target.arguments) | {"backend": target.settings.backend},
         before=before,
-        name=_name(session) if before else None,
+        name=name,
         stage=Stage.DRAIN,
         at=now(),
     )
@@ -82,7 +94,19 @@ def use(
         session.claim(mine=mine and before is not None)
         raise
     session.become(target, mine=mine)
-    return report
+    return _with_hints(report, session, before=name)
+
+
+def _with_hints(report: SwitchReport, session: Session, *, before: str | None) -> SwitchReport:
+    """Add what is worse than with the model before, and what would have been quicker."""
+    server, now = session.server, served_name(session)
+    worse = probed(session.settings.state_dir, base_url=server.base_url, before=before, after=now)
+    long = (report.unavailable_s or 0) > LONG_S
+    return replace(
+        report,
+        steps=(*report.steps, worse) if worse else report.steps,
+        quicker=quicker(server, runs=True) if long else (),
+    )
 
 
 def settle(session: Session, on_progress: Callable[[Progress], None]) -> SwitchReport | None:
@@ -181,9 +205,9 @@ def _commit(target: Session, model: str) -> Seen:
     )
 
 
-def _check(server: Server) -> Seen:
+def _check(server: Server, name: str | None = None) -> Seen:
     """Have the new server answer a chat, as the workbench's own question and nobody's request."""
-    model = server.status().models[0].name
+    model = name or server.status().models[0].name
     answer = base.answer_a_word(server.base_url, api_key=server.api_key, model=model)
     if answer.status == HTTPStatus.BAD_REQUEST:
         # A model without a chat template completes texts, and may be what is wanted.
@@ -209,7 +233,7 @@ def _text(json: object, *path: str | int) -> str:
     return " ".join(str(found).split())
 
 
-def _name(session: Session) -> str:
+def served_name(session: Session) -> str:
     """Say what runs by the name that it answers to."""
     models = session.server.status().models
     return models[0].name if models else "the server before"
