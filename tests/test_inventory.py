@@ -59,6 +59,36 @@ def test_sizes_are_those_of_the_weights_on_this_disk(session: Session, project: 
     assert named(items, "qwen3-0.6b").on_disk.missing_bytes == 1000
 
 
+def test_a_broken_folder_is_one_line_of_the_table(session: Session, project: Path):
+    """Odd values, a link to nowhere, a folder for a file: why, and all the others as ever."""
+    pocket = json.loads((project / "models/pocket/config.json").read_text())
+    for name, changes in {"odd": {"head_dim": "abc"}, "adrift": {}, "deep": {}}.items():
+        folder = project / "models" / name
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(pocket | changes))
+    (project / "models/adrift/model.safetensors").symlink_to(project / "nowhere")
+    (project / "models/deep/model.safetensors").mkdir()
+    (project / "models/loop").symlink_to(project / "models/loop")
+
+    items = session.inventory()
+
+    assert "head_dim" in named(items, "odd").no_plan
+    assert "adrift" in named(items, "adrift").no_plan
+    assert "deep" in named(items, "deep").no_plan
+    assert named(items, "pocket").plan.fits
+
+
+def test_boots_that_cannot_be_read_are_passed_over(session: Session, project: Path):
+    """Lines that were torn, or that somebody wrote; the last good one counts."""
+    good = {"key": "embedded 0.32 pocket", "at": "2026-01-02T03:04:05+00:00", "total_s": 4.5}
+    lines = [good, good | {"at": "yesterday"}, good | {"total_s": None}, good | {"at": 5}, [1]]
+    boots = project / ".workbench" / "boots.jsonl"
+    boots.parent.mkdir(exist_ok=True)
+    boots.write_text("\n".join([*map(json.dumps, lines), '{"key": ']))
+
+    assert named(session.inventory(), "pocket").last_boot.total_s == 4.5
+
+
 def test_all_for_24_gb_fit_the_card_that_the_catalogue_is_made_for(session: Session):
     """Under WSL, where a part of the memory is never free, each with its own context."""
     items = session.inventory(gpu="7900xtx-wsl")

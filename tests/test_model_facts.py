@@ -51,6 +51,15 @@ def test_an_output_head_that_is_the_embedding_table_is_not_loaded(models, tied, 
     assert read_facts("m", models_dir=models).weights_bytes == expected
 
 
+def test_weights_that_are_there_in_two_forms_count_once(models: Path):
+    """Mistral's own file beside the hub's: vLLM takes the hub's."""
+    write_model(models / "m", {"a": ("BF16", [100])})
+    one = (models / "m" / "model.safetensors").read_bytes()
+    (models / "m" / "consolidated.safetensors").write_bytes(one)
+
+    assert read_facts("m", models_dir=models).weights_bytes == 200
+
+
 def test_float32_files_are_served_in_16_bits(models: Path):
     """Half of what the file holds."""
     write_model(models / "m", {"a": ("F32", [100])})

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from workbench import planning, predictions
+from workbench.boot import BootOutcome
 from workbench.bootlog import BootReader, Figures
-from workbench.planning import Planner, card_here, cpu
-from workbench.records import GpuStatus
+from workbench.errors import ConfigError
+from workbench.planning import Planner, card_here, cpu, learn, planned
+from workbench.records import ContainerStatus, GpuStatus, ServerState, ServerStatus
+from workbench.settings import load
 from workbench.vram import CARDS, Ask, Confidence
 
 GIB = 2**30
@@ -83,6 +86,73 @@ def test_the_correction_is_not_learnt_twice(planner: Planner):
     planner.remember(LLAMA, H200, ASK, SAID, version="0.25.1")
 
     assert planner.plan(LLAMA, H200, ASK, version="0.25.1").kv_cache_bytes == once.kv_cache_bytes
+
+
+def test_a_plan_is_corrected_without_naming_a_version(project: Path, planner: Planner):
+    """It is for the vLLM that ran on this card last, which is the one that will run again."""
+    planner.remember(LLAMA, H200, ASK, SAID, version="0.25.1")
+    settings = load(environ={}, cwd=project)
+
+    answer = planned(
+        settings,
+        LLAMA,
+        gpu="h200",
+        gpu_memory_utilization=0.1543,
+        max_model_len=8192,
+        enforce_eager=True,
+    )
+
+    assert answer.confidence is Confidence.MEASURED
+    assert planned(settings, LLAMA, gpu="h100").confidence is Confidence.CALIBRATED
+
+
+def test_what_a_boot_teaches_is_for_what_it_was_started_with(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """
+    A share and a batch that the catalogue has are in the prediction too.
+
+    Otherwise the difference between two budgets would correct every later plan.
+    """
+    (project / "models" / "catalogue.toml").write_text(
+        f"""[mine]
+        model = "{LLAMA}"
+        why = "a test"
+        gpu_memory_utilization = 0.6
+        kv_cache_dtype = "fp8"
+        extra_args = ["--max-num-seqs", "8"]
+        """
+    )
+    gpu = GpuStatus(name="NVIDIA H200", memory_used_bytes=0, memory_total_bytes=100 * GIB)
+    monkeypatch.setattr(planning, "gpus", lambda: [gpu])
+    status = ServerStatus(
+        backend="compose",
+        state=ServerState.READY,
+        base_url="http://127.0.0.1:8000/v1",
+        version="0.25.1",
+        container=ContainerStatus(name="c", profile="cuda", image="i", image_digest="sha256:0"),
+    )
+    settings = load(environ={}, cwd=project, backend="compose", model="mine")
+
+    learn(settings, BootOutcome(status=status, started=True, figures=SAID))
+
+    (kept,) = predictions.read(project / ".workbench" / "predictions.jsonl")
+    assert kept.flags[2:] == (
+        *("--gpu-memory-utilization", "0.6", "--max-num-seqs", "8"),
+        *("--kv-cache-dtype", "fp8", "--enforce-eager"),
+    )
+    assert kept.measured.overhead_bytes == pytest.approx((60 - 15 - 5.41) * GIB, abs=2)
+
+
+@pytest.mark.parametrize(
+    "flag", ["gpu_memory_utilization", "max_model_len", "max_num_batched_tokens", "max_num_seqs"]
+)
+def test_a_zero_is_refused_and_not_passed_over(project: Path, flag: str):
+    """Nobody who writes 0 means the default."""
+    with pytest.raises(ConfigError) as caught:
+        planned(load(environ={}, cwd=project), "pocket", **{flag: 0})
+
+    assert caught.value.key == flag
 
 
 def test_a_boot_that_cannot_be_planned_is_kept_all_the_same(planner: Planner, caplog):

@@ -84,3 +84,9 @@ def test_another_models_weights_are_not_taken():
 def test_what_is_not_alike_corrects_nothing(boot):
     """Another card or version has other kernels."""
     assert learnt([boot]) is None
+
+
+def test_a_history_that_cannot_be_read_corrects_nothing(tmp_path, caplog):
+    """A plan is made all the same, and the log says why it is not corrected."""
+    assert read(tmp_path) == []
+    assert str(tmp_path) in caplog.text

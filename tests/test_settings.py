@@ -219,3 +219,12 @@ def test_the_server_that_was_started_is_meant_by_later_commands(tmp_path: Path):
 def test_what_watches_is_no_server(project: Path, profiles: str, meant: str | None):
     """COMPOSE_PROFILES may name Prometheus and Grafana beside the server, in any order."""
     assert load(project, {"COMPOSE_PROFILES": profiles}).profile == meant
+
+
+@pytest.mark.parametrize("text", ['{"embedded": 5}', '{"embedded": null}', "[1]", "{", ""])
+def test_what_use_did_not_write_chooses_no_model(project: Path, text: str):
+    """Whoever wrote it, `status` and `use` go on, with the default."""
+    (project / ".workbench").mkdir(exist_ok=True)
+    (project / ".workbench" / "used.json").write_text(text)
+
+    assert (load(project).model, load(project).origins["model"]) == ("pocket", "default")

@@ -5,11 +5,12 @@ What there is to serve, and what is known of each: the table of ``workbench mode
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from .catalogue import Entry, entries, local_models
 from .errors import WorkbenchError
@@ -19,6 +20,8 @@ from .records import ServedModel
 if TYPE_CHECKING:
     from .probe import KeptProbe
     from .vram import Plan
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +126,8 @@ def _planned(name: str, plan: Callable[[str], Plan]) -> tuple[Plan | None, str |
         return plan(name), None
     except WorkbenchError as exc:
         return None, exc.message
+    except OSError as exc:  # a folder that cannot be read is one line of the table
+        return None, f"{exc.filename}: {exc.strerror}"
 
 
 def _on_disk(folder: Path) -> OnDisk | None:
@@ -133,31 +138,29 @@ def _on_disk(folder: Path) -> OnDisk | None:
         return OnDisk(folder=folder, size_bytes=size, missing_bytes=missing)
     if not (folder / "config.json").is_file():
         return None
-    return OnDisk(
-        folder=folder, size_bytes=sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    )
+    # A link that leads nowhere has no size.
+    files = [file for file in folder.glob("*.safetensors") if file.exists()]
+    return OnDisk(folder=folder, size_bytes=sum(file.stat().st_size for file in files))
 
 
 def _last_boots(path: Path) -> dict[str, LastBoot]:
     """Read the latest boot of each model; a key ends with the model's name."""
-    return {
-        str(line["key"]).rpartition(" ")[2]: LastBoot(
-            at=datetime.fromisoformat(line["at"]), total_s=line["total_s"]
-        )
-        for line in _lines(path)
-    }
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Read boots.jsonl; a line that a killed process tore is passed over."""
     try:
-        text = path.read_text(errors="replace")
+        lines = path.read_text(errors="replace").splitlines()
     except FileNotFoundError:
-        return
-    for line in text.splitlines():
-        try:
-            entry = json.loads(line)
-            if {"key", "at", "total_s"} <= entry.keys():
-                yield entry
-        except (ValueError, AttributeError):
-            continue
+        return {}
+    except OSError as exc:
+        logger.warning("Earlier boots are not in the table: %s", exc)
+        return {}
+    return dict(filter(None, map(_boot, lines)))
+
+
+def _boot(line: str) -> tuple[str, LastBoot] | None:
+    """Read a line of boots.jsonl; ``None`` for one that a killed process tore."""
+    try:
+        entry = json.loads(line)
+        name = str(entry["key"]).rpartition(" ")[2]
+        at, total_s = datetime.fromisoformat(entry["at"]), float(entry["total_s"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return name, LastBoot(at=at, total_s=total_s)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ConfigError, WorkbenchError
+from .hubfiles import taken
 
 Hub = Callable[[str, str | None], tuple[dict[str, Any], int | None]]
 """Asks the hub for a model's ``config.json`` and the bytes of its weights, by name and revision."""
@@ -78,8 +79,9 @@ def read_facts(
 def _of_folder(path: Path) -> ModelFacts:
     config = _config(path / "config.json")
     tied = bool(config.get("tie_word_embeddings"))
-    files = sorted(path.glob("*.safetensors"))
-    sizes = [_weights_bytes(file, tied=tied) for file in files]
+    # As vLLM takes them: weights that are there in two forms count once.
+    names = taken(sorted(file.name for file in path.glob("*.safetensors")))
+    sizes = [_weights_bytes(path / name, tied=tied) for name in names]
     return ModelFacts(
         name=path.name,
         config=config,

@@ -150,20 +150,42 @@ def planned(
     """
     name = model or settings.model or COMPOSE_MODEL
     entry = find_entry(name, models_dir=settings.models_dir)
-    share = next(
-        filter(None, (gpu_memory_utilization, settings.gpu_memory_utilization)),
-        (entry and entry.gpu_memory_utilization) or COMPOSE_GPU_MEMORY_UTILIZATION,
-    )
-    # A switch that is not set says nothing: the catalogue may have it.
-    said = {flag: value for flag, value in flags.items() if value not in (None, False)}
-    ask = Ask(gpu_memory_utilization=share, **(_flags_of(entry) | said))
+    ask = _ask(settings, entry, gpu_memory_utilization, **flags)
     card = card_named(gpu, vram_gib)
     planner = planner_of(settings)
     if not ask_hub:
         planner = replace(planner, hub=None)
-    if vllm_version is None and card.maker == CPU:
-        vllm_version = Engine(settings.engine_dir).vllm_version
-    return planner.plan(where_is(name, entry, settings), card, ask, version=vllm_version)
+    version = vllm_version or _version_here(settings, card)
+    return planner.plan(where_is(name, entry, settings), card, ask, version=version)
+
+
+def _ask(
+    settings: Settings, entry: Entry | None, share: float | None = None, **flags: Unpack[PlanFlags]
+) -> Ask:
+    """Say what a server would be started with: what is said here, the settings, the catalogue."""
+    of_entry = entry.gpu_memory_utilization if entry else None
+    shares = (share, settings.gpu_memory_utilization, of_entry)
+    # A switch that is not set says nothing: the catalogue may have it. A 0 is for vLLM to refuse.
+    said = {
+        flag: value for flag, value in flags.items() if value is not None and value is not False
+    }
+    return Ask(
+        gpu_memory_utilization=next(
+            (each for each in shares if each is not None), COMPOSE_GPU_MEMORY_UTILIZATION
+        ),
+        **(_flags_of(entry) | said),
+    )
+
+
+def _version_here(settings: Settings, card: Card) -> str | None:
+    """Name the vLLM that would run: the embedded one, or the one that ran on this card last."""
+    if card.maker == CPU:
+        return Engine(settings.engine_dir).vllm_version
+    return predictions.latest_version(predictions.read(_history(settings)), gpu=card.name)
+
+
+def _history(settings: Settings) -> Path:
+    return settings.state_dir / "predictions.jsonl"
 
 
 def learn(settings: Settings, outcome: BootOutcome) -> None:
@@ -172,13 +194,14 @@ def learn(settings: Settings, outcome: BootOutcome) -> None:
     profile = status.container.profile if status.container else CPU
     asked = settings.origins["model"] != "default" and settings.model
     name = asked or status.models[0].name
-    ask = Ask(
-        gpu_memory_utilization=settings.gpu_memory_utilization or COMPOSE_GPU_MEMORY_UTILIZATION,
-        max_model_len=figures.max_model_len,
+    entry = find_entry(name, models_dir=settings.models_dir)
+    # What it was started with; where the log says it, as the log does.
+    ask = replace(
+        _ask(settings, entry, max_model_len=figures.max_model_len),
         enforce_eager=figures.compile_s is None and figures.graphs_gib is None,
     )
     planner_of(settings).remember(
-        where_is(name, find_entry(name, models_dir=settings.models_dir), settings),
+        where_is(name, entry, settings),
         cpu() if profile == CPU else card_here(gpus()),
         ask,
         figures,
@@ -210,7 +233,7 @@ def planner_of(settings: Settings) -> Planner:
 
     return Planner(
         models_dir=settings.models_dir,
-        history=settings.state_dir / "predictions.jsonl",
+        history=_history(settings),
         kv_cache_bytes=round(_cpu_cache_gib(settings) * GIB),
         hub=hub_facts,
     )

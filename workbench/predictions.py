@@ -85,6 +85,9 @@ def read(path: Path) -> list[Prediction]:
         lines = path.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return []
+    except OSError as exc:
+        logger.warning("Earlier boots do not correct this plan: %s", exc)
+        return []
     return [found for line in lines if (found := _read(line))]
 
 
@@ -102,6 +105,11 @@ def _read(line: str) -> Prediction | None:
         )
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def latest_version(history: list[Prediction], *, gpu: str) -> str | None:
+    """Name the vLLM that ran on *gpu* last; ``None``: none did, or it did not say."""
+    return next((boot.version for boot in reversed(history) if boot.gpu == gpu), None)
 
 
 def correction(

@@ -628,7 +628,8 @@ def _chosen_models(state_dir: Path) -> dict[str, str]:
         chosen = json.loads((state_dir / USED).read_text())
     except (OSError, ValueError):
         return {}
-    return chosen if isinstance(chosen, dict) else {}
+    known = chosen.items() if isinstance(chosen, dict) else ()
+    return {backend: name for backend, name in known if isinstance(name, str)}
 
 
 def _remembered(state_dir: Path) -> Backend | None:

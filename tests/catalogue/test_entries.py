@@ -87,3 +87,20 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str, said: str)
         entries(models)
 
     assert str(models / "catalogue.toml") in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "max_model_len = 0",
+        "max_model_len = -5",
+        "gpu_memory_utilization = 1.5",
+        "gpu_memory_utilization = nan",
+        "extra_args = [8]",
+    ],
+)
+def test_a_value_that_vllm_could_not_take_is_named(tmp_path: Path, line: str):
+    """Where it was written, and not minutes later in vLLM's log."""
+    key = line.partition(" ")[0]
+    with pytest.raises(ConfigError, match=f"{key} = "):
+        entries(own(tmp_path, f"[mine]\n{ENTRY}{line}\n"))

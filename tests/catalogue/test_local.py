@@ -80,3 +80,30 @@ def test_a_name_of_the_hub_is_told_from_a_folder(
     monkeypatch.chdir(project)
 
     assert looks_like_hub_name(name, project / "models") is is_one
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("config.json", b'{"max_position_embeddings": "4096"}'),
+        ("config.json", b'{"max_position_embeddings": -1}'),
+        ("chat_template.jinja", b"\xff\xfe"),
+    ],
+)
+def test_what_cannot_be_read_of_a_folder_is_told(tmp_path: Path, file: str, content: bytes):
+    """The context would be compared with a number, the template searched for tool calls."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    (tmp_path / "mine" / file).write_bytes(content)
+
+    with pytest.raises(ConfigError, match="mine cannot be read"):
+        find_model("mine", models_dir=tmp_path)
+
+
+def test_a_tokenizer_that_is_no_object_has_no_template(tmp_path: Path):
+    """The model may still be served; it calls no tools."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text("{}")
+    (tmp_path / "mine" / "tokenizer_config.json").write_text("[]")
+
+    assert find_model("mine", models_dir=tmp_path).tool_call_parser is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -133,6 +134,30 @@ def test_a_page_that_no_hub_writes_is_told(page: bytes, monkeypatch: pytest.Monk
         with pytest.raises(HubUnreachableError, match="no Hugging Face hub"):
             facts(REPOSITORY, token=None, endpoint=endpoint)
         server.shutdown()
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "/etc/evil", 7, "", "a" * 39])
+def test_a_hash_that_is_none_becomes_no_files_name(name: object, monkeypatch):
+    """A hub may be anybody's, and what is on its way lies under the name of its hash."""
+    weights = {"rfilename": "model.safetensors", "size": 10, "blobId": name}
+    listing = {"sha": COMMIT, "siblings": [weights | {"lfs": {"sha256": name}}]}
+    monkeypatch.setattr(LoginPage, "page", json.dumps(listing).encode())
+    with ThreadingHTTPServer(("127.0.0.1", 0), LoginPage) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        found = facts(
+            REPOSITORY, token=None, endpoint=f"http://127.0.0.1:{server.server_address[1]}"
+        )
+        server.shutdown()
+
+    assert [file.key for file in found.files] == ["model.safetensors-10"]
+
+
+def test_a_configuration_that_is_no_object_is_told(local_hub: Hub, source: Path):
+    """A list is JSON too, and no configuration."""
+    (source / "config.json").write_text("[1]")
+
+    with pytest.raises(HubUnreachableError, match="no object"):
+        ask(local_hub)
 
 
 def test_offline_asks_nobody(local_hub: Hub):

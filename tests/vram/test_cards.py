@@ -59,9 +59,16 @@ def test_under_wsl_a_part_is_never_free():
         (CARDS["7900xtx"], (2048, 256)),
         (CARDS["h100"], (8192, 1024)),
         (CARDS["a100-80gb"], (2048, 256)),
+        (card_like("NVIDIA A100-SXM4-80GB", 80 * 2**30), (2048, 256)),
         (card_of(24), (8192, 1024)),
     ],
-    ids=["small", "large", "a100", "no name: the larger, to be on the safe side"],
+    ids=[
+        "small",
+        "large",
+        "a100",
+        "a100, as its driver calls it",
+        "no name: the larger, to be on the safe side",
+    ],
 )
 def test_the_batch_follows_from_the_card(card, defaults):
     """``get_batch_defaults`` of vllm/engine/arg_utils.py: from 70 GiB on larger, an A100 not."""
@@ -88,3 +95,8 @@ def test_a_drivers_word_is_completed_from_the_table(said, maker, speed):
 
     assert (card.total_bytes, card.maker) == (20 * GIB, maker)
     assert card.bandwidth_bytes_s == speed
+
+
+def test_a_laptops_card_is_not_the_desktops():
+    """The same name, another chip: its bandwidth is not known."""
+    assert card_like("NVIDIA GeForce RTX 4090 Laptop GPU", 16 * 2**30).bandwidth_bytes_s is None

@@ -207,3 +207,13 @@ def test_a_plan_shows_itself_as_a_table(llama):
 
     assert "<table" in shown["text/html"]
     assert "--max-model-len 8192" in shown["text/plain"]
+
+
+def test_fewer_tokens_than_requests_are_refused(llama):
+    """As vLLM refuses it: max_num_batched_tokens below max_num_seqs (config/scheduler.py)."""
+    model = Model(name="m", shape=read_shape(llama()))
+
+    with pytest.raises(ConfigError) as caught:
+        plan(model, CARDS["h200"], Ask(max_num_batched_tokens=64, max_num_seqs=256))
+
+    assert caught.value.key == "max_num_batched_tokens"

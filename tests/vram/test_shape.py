@@ -7,6 +7,12 @@ import pytest
 from workbench.errors import PlanError
 from workbench.vram import read_shape
 
+QWEN_WINDOW = {
+    "architectures": ["Qwen2ForCausalLM"],
+    "sliding_window": 4096,
+    "use_sliding_window": True,
+}
+
 
 @pytest.mark.parametrize(
     ("changes", "width"),
@@ -34,10 +40,23 @@ def test_a_token_leaves_keys_and_values_in_each_layer(llama, changes, width):
             {"sliding_window": 128, "layer_types": ["sliding_attention", "full_attention"] * 3},
             [128, None] * 3,
         ),
+        ({"architectures": ["Qwen2ForCausalLM"], "sliding_window": 4096}, [None] * 6),
+        (QWEN_WINDOW | {"max_window_layers": 6}, [None] * 6),
+        (QWEN_WINDOW | {"max_window_layers": 4}, [None] * 4 + [4096] * 2),
         ({"architectures": ["Gemma2ForCausalLM"], "sliding_window": 4096}, [4096, None] * 3),
         ({"architectures": ["Gemma3ForCausalLM"], "sliding_window": 512}, [512] * 5 + [None]),
     ],
-    ids=["none", "all layers", "switched off", "by layer", "gemma 2", "gemma 3"],
+    ids=[
+        "none",
+        "all layers",
+        "switched off",
+        "by layer",
+        "qwen, not asked for",
+        "qwen, from beyond the last layer",
+        "qwen, from layer 4",
+        "gemma 2",
+        "gemma 3",
+    ],
 )
 def test_which_layers_have_a_window(llama, changes, windows):
     """As the config lists them, or as the architecture has them where it does not."""
@@ -114,3 +133,86 @@ def test_a_mixtures_inner_width_may_have_a_name_of_its_own(llama):
 def test_float32_weights_are_served_in_16_bits(llama):
     """As ``--dtype auto`` does."""
     assert read_shape(llama(torch_dtype="float32")).dtype_bytes == 2
+
+
+JUNK = (
+    -1,
+    3.5,
+    True,
+    float("nan"),
+    float("inf"),
+    10**30,
+    "abc",
+    "4096",
+    [1],
+    [[]],
+    [None],
+    {"a": 1},
+)
+
+EXPECTED_KIND = {
+    "architectures": list,
+    "text_config": dict,
+    "hidden_size": int,
+    "num_hidden_layers": int,
+    "num_attention_heads": int,
+    "num_key_value_heads": int,
+    "head_dim": int,
+    "vocab_size": int,
+    "sliding_window": int,
+    "layer_types": list,
+    "rope_scaling": dict,
+    "quantization_config": dict,
+    "max_position_embeddings": int,
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED_KIND)
+def test_what_is_no_value_of_a_field_is_named(llama, name):
+    """Anybody may have written the file: a wrong kind is a plan's error, never a wrong plan."""
+    for value in (junk for junk in JUNK if not isinstance(junk, EXPECTED_KIND[name])):
+        with pytest.raises(PlanError) as caught:
+            read_shape(llama(**{name: value}))
+
+        assert name in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "rope",
+    [
+        {"type": "linear", "factor": "abc"},
+        {"type": "linear", "factor": float("nan")},
+        {"type": "linear", "factor": -1},
+        {"type": "yarn", "factor": 4, "original_max_position_embeddings": [1]},
+    ],
+)
+def test_a_factor_that_is_none_is_named(llama, rope):
+    """The context would otherwise be negative, or the reader's to find in a traceback."""
+    with pytest.raises(PlanError):
+        read_shape(llama(rope_scaling=rope))
+
+
+def test_a_layer_without_a_kind_is_an_error(llama):
+    """The cache of a layer that is listed nowhere has no size."""
+    with pytest.raises(PlanError) as caught:
+        read_shape(llama(sliding_window=128, layer_types=["full_attention"] * 3))
+
+    assert caught.value.missing == "layer_types"
+
+
+def test_more_heads_than_elements_is_an_error(llama):
+    """A head of no width would leave a cache of no bytes."""
+    with pytest.raises(PlanError):
+        read_shape(llama(hidden_size=16))
+
+
+def test_a_scheme_under_its_older_name_is_found(llama):
+    """vLLM looks for ``compression_config`` too (model_arch_config_convertor.py)."""
+    scheme = {
+        "quant_method": "compressed-tensors",
+        "config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 128}}},
+    }
+    quantization = read_shape(llama(compression_config=scheme)).quantization
+
+    assert quantization is not None
+    assert (quantization.bits, quantization.group) == (4, 128)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,14 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "gated": (bool,),
 }
 
+# And what is more than a type.
+_MUST: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "model": (bool, "a name"),
+    "max_model_len": (lambda value: value > 0, "above zero"),
+    "gpu_memory_utilization": (lambda value: 0 < value <= 1, "above 0, at most 1"),
+    "extra_args": (lambda value: all(isinstance(word, str) for word in value), "a list of texts"),
+}
+
 _FIELDS = {each.name for each in fields(Entry)} - {"name", "file"}
 
 
@@ -157,6 +165,9 @@ def _check(name: str, key: str, value: object, path: Path) -> None:
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         words = " or ".join(kind.__name__ for kind in kinds)
         raise _wrong(path, f"has {key} = {value!r} in {name!r}, and it is of type {words}")
+    must = _MUST.get(key)
+    if must and not must[0](value):
+        raise _wrong(path, f"has {key} = {value!r} in {name!r}, and it is {must[1]}")
 
 
 def _wrong(path: Path, what: str) -> ConfigError:

@@ -93,6 +93,9 @@ def _read(path: Path) -> LocalModel:
         config = json.loads((path / "config.json").read_text())
         text = config.get("text_config") or config
         longest = text.get("max_position_embeddings")
+        if longest is not None and not (isinstance(longest, int) and longest > 0):
+            raise ValueError(f"max_position_embeddings is {longest!r}")
+        template = _chat_template(path)
     except (OSError, ValueError, AttributeError) as exc:
         raise ConfigError(
             f"The configuration of {path.name} cannot be read: {exc}",
@@ -104,7 +107,7 @@ def _read(path: Path) -> LocalModel:
         name=path.name,  # a link keeps the name it was given, whatever it leads to
         path=path.resolve(),
         max_model_len=longest,
-        tool_call_parser=tool_call_parser(_chat_template(path)),
+        tool_call_parser=tool_call_parser(template),
     )
 
 
@@ -139,4 +142,4 @@ def _chat_template(path: Path) -> str:
         tokenizer = json.loads((path / "tokenizer_config.json").read_text())
     except (OSError, ValueError):
         return ""
-    return str(tokenizer.get("chat_template", ""))
+    return str(tokenizer.get("chat_template", "")) if isinstance(tokenizer, dict) else ""

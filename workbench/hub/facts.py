@@ -5,6 +5,7 @@ What a hub says of a model before anything is fetched.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,8 @@ from . import refusals
 from .api import Hub, patiently
 
 CONFIG = "config.json"
+
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # git's SHA-1, or SHA-256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +39,7 @@ class HubFile:
     @property
     def key(self) -> str:
         """Name the content: the same key, the same bytes."""
-        return self.sha256 or self.blob_id or f"{self.name}-{self.size_bytes}"
+        return self.sha256 or self.blob_id or f"{self.name.replace('/', '-')}-{self.size_bytes}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +115,12 @@ def read_config(hub: Hub, found: ModelFacts) -> ModelFacts:
         return found
     text = patiently(lambda: hub.text(found.commit, CONFIG))
     try:
-        return replace(found, config=json.loads(text))
+        config = json.loads(text)
     except ValueError as exc:
         raise refusals.no_hub(hub, f"its {CONFIG} of {hub.repo} is no JSON") from exc
+    if not isinstance(config, dict):
+        raise refusals.no_hub(hub, f"its {CONFIG} of {hub.repo} is no object")
+    return replace(found, config=config)
 
 
 def check_name(repo: str) -> None:
@@ -138,7 +144,7 @@ def offline_error(repo: str, missing: str) -> HubOfflineError:
     return HubOfflineError(
         f"{missing[0].upper()}{missing[1:]} would have to come from the hub, and HF_HUB_OFFLINE is "
         "set.",
-        hint=f"HF_HUB_OFFLINE=0 workbench models fetch {repo}",
+        hint="Say the same with HF_HUB_OFFLINE=0 before it.",
         repo=repo,
     )
 
@@ -164,12 +170,17 @@ def _read(hub: Hub, listing: Mapping[str, Any]) -> ModelFacts:
 
 def _file(entry: Any) -> HubFile | None:
     """Read a line of the listing; ``None`` without a size: that is no line of a hub's."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("size"), int):
+    if not isinstance(entry, dict) or not isinstance(entry.get("size"), int) or entry["size"] < 0:
         return None
     large = entry.get("lfs")
     return HubFile(
         name=str(entry.get("rfilename")),
         size_bytes=entry["size"],
-        sha256=large.get("sha256") if isinstance(large, dict) else None,
-        blob_id=entry.get("blobId"),
+        sha256=_hash(large.get("sha256")) if isinstance(large, dict) else None,
+        blob_id=_hash(entry.get("blobId")),
     )
+
+
+def _hash(value: object) -> str | None:
+    """Take what is a hash: it becomes a file's name, and a hub may be anybody's."""
+    return value if isinstance(value, str) and _HASH.fullmatch(value) else None

@@ -13,7 +13,7 @@ from ..boot import History
 from ..catalogue import Entry, find_entry
 from ..doctor.secrets import Secrets
 from ..records import SwitchPlan, SwitchStep, Verdict
-from ..servers.load import requests_under_way
+from ..servers.metrics_page import requests_under_way
 from ..serving import adapter_as_seen, to_fetch, wanted_of_hub
 from ..settings import USED
 from ..units import seconds, size

@@ -59,6 +59,13 @@ class Ask:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise _wrong(name, value, "At least 1.")
+        tokens, requests = self.max_num_batched_tokens, self.max_num_seqs
+        if tokens is not None and requests is not None and tokens < requests:
+            raise _wrong(
+                "max_num_batched_tokens",
+                tokens,
+                f"A step has a token of each request at least, and max_num_seqs is {requests:,}.",
+            )
         if self.max_model_len is not None and not 0 < self.max_model_len <= shape.max_position:
             raise _wrong(
                 "max_model_len",

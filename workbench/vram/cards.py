@@ -62,7 +62,7 @@ class Card:
         """
         if self.maker is None:
             return 8192, 1024
-        large = self.total_bytes >= LARGE_CARD_BYTES and "a100" not in self.name
+        large = self.total_bytes >= LARGE_CARD_BYTES and "a100" not in self.name.lower()
         return (8192, 1024) if large else (2048, 256)
 
 
@@ -137,7 +137,9 @@ def find_card(name: str) -> Card:
 def card_like(name: str, total_bytes: int) -> Card:
     """Describe a card by what a driver says of it; the table adds the rest if it knows it."""
     plain = _plain(name)
-    fitting = [known for key, known in _by_plain_name().items() if key in plain]
+    # A laptop's has the name of a card with another chip.
+    known_names = {} if "laptop" in plain else _by_plain_name()
+    fitting = [known for key, known in known_names.items() if key in plain]
     if not fitting:
         maker = "amd" if "amd" in name.lower() else "nvidia"
         return Card(name=name, total_bytes=total_bytes, maker=maker, source="the driver")

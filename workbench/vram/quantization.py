@@ -8,12 +8,11 @@ are unless the config says otherwise.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from typing import Any
 
 from ..errors import PlanError
+from .values import Config, names, size, table
 
 SCALE_BYTES = 2  # AWQ, GPTQ and compressed-tensors keep float16 or bfloat16
 
@@ -62,7 +61,7 @@ class Quantization:
         )
 
 
-def read_quantization(config: Mapping[str, Any] | None) -> Quantization | None:
+def read_quantization(config: Config) -> Quantization | None:
     """
     Read ``quantization_config``.
 
@@ -71,7 +70,7 @@ def read_quantization(config: Mapping[str, Any] | None) -> Quantization | None:
     """
     if not config:
         return None
-    method = str(config.get("quant_method", "")).lower()
+    method = _method(config)
     reader = _READERS.get(method)
     if reader is None:
         raise PlanError(
@@ -82,76 +81,120 @@ def read_quantization(config: Mapping[str, Any] | None) -> Quantization | None:
     return reader(config)
 
 
-def _of_groups(config: Mapping[str, Any]) -> Quantization:
+def _method(config: Config) -> str:
+    return str(config.get("quant_method") or "").lower()
+
+
+def _of_groups(config: Config) -> Quantization:
     """Read AWQ and GPTQ: integers with a scale and a zero point for each group."""
-    bits = int(config.get("bits") or config.get("w_bit") or 4)
-    group = int(config.get("group_size") or config.get("q_group_size") or -1)
+    bits = _bits(config, "bits" if config.get("bits") else "w_bit", 4)
     # A symmetric GPTQ file has zero points too, all alike, and vLLM does not keep them.
-    is_awq = config["quant_method"] == "awq"
-    has_zeros = config.get("zero_point", True) if is_awq else not config.get("sym", True)
-    only = config.get("modules_in_block_to_quantize") or ()
+    method = _method(config)
+    has_zeros = config.get("zero_point", True) if method == "awq" else not config.get("sym", True)
     return Quantization(
-        method=str(config["quant_method"]),
+        method=method,
         bits=bits,
-        group=group if group > 0 else None,
+        group=_group(config, "group_size" if config.get("group_size") else "q_group_size"),
         zero_bits=bits if has_zeros else 0,
-        only=tuple(name for block in only for name in block),
-        skipped=tuple(config.get("modules_to_not_convert") or ()),
+        only=_flat_names(config, "modules_in_block_to_quantize"),
+        skipped=names(config, "modules_to_not_convert"),
     )
 
 
-def _compressed_tensors(config: Mapping[str, Any]) -> Quantization:
+def _compressed_tensors(config: Config) -> Quantization:
     """
     Read the first of the groups: their weights are of one kind in nearly all models.
 
     Source: https://github.com/neuralmagic/compressed-tensors, ``QuantizationArgs``.
     """
-    groups = config.get("config_groups") or {}
-    weights = next((group.get("weights") for group in groups.values()), None) or {}
+    groups = table(config, "config_groups")
+    weights = table(table(groups, next(iter(groups), "")), "weights")
     if not weights.get("num_bits"):
         raise PlanError(
             "The compressed-tensors configuration does not say num_bits.",
             hint="Take the config.json that lies beside the model's weights.",
             missing="config_groups.*.weights.num_bits",
         )
-    bits = int(weights["num_bits"])
+    bits = _bits(weights, "num_bits", 4)
     return Quantization(
         method="compressed-tensors",
         bits=bits,
-        group=weights.get("group_size") if (weights.get("group_size") or 0) > 0 else None,
+        group=_group(weights, "group_size"),
         zero_bits=0 if weights.get("symmetric", True) else bits,
-        skipped=tuple(config.get("ignore") or ()),
+        skipped=_patterns(config, "ignore"),
     )
 
 
-def _fp8(config: Mapping[str, Any]) -> Quantization:
+def _fp8(config: Config) -> Quantization:
     """Read eight-bit floats; a block of the weight has one float32 scale."""
+    rows, columns = _block(config)
+    skipped = names(config, "modules_to_not_convert") or names(config, "ignored_layers")
+    return Quantization(method="fp8", bits=8, group=columns, scale_bytes=4 / rows, skipped=skipped)
+
+
+def _block(config: Config) -> tuple[int, int | None]:
+    """Read rows and columns of a block; without one each row has a scale."""
     block = config.get("weight_block_size")
-    return Quantization(
-        method="fp8",
-        bits=8,
-        group=int(block[1]) if block else None,
-        scale_bytes=4 / int(block[0]) if block else 4,
-        skipped=tuple(config.get("modules_to_not_convert") or config.get("ignored_layers") or ()),
-    )
+    if block is None:
+        return 1, None
+    sides = dict(enumerate(block)) if isinstance(block, list) else {}
+    said = {f"weight_block_size[{at}]": side for at, side in sides.items()}
+    return size(said, "weight_block_size[0]"), size(said, "weight_block_size[1]")
 
 
-def _mxfp4(config: Mapping[str, Any]) -> Quantization:
+def _mxfp4(config: Config) -> Quantization:
     """
     Read four-bit floats with an eight-bit exponent for every 32.
 
     Source: OCP Microscaling Formats (MX) Specification 1.0, table 1.
     """
-    skipped = tuple(config.get("modules_to_not_convert") or ())
+    skipped = names(config, "modules_to_not_convert")
     return Quantization(method="mxfp4", bits=4, group=32, scale_bytes=1, skipped=skipped)
 
 
-def _bitsandbytes(config: Mapping[str, Any]) -> Quantization:
+def _bitsandbytes(config: Config) -> Quantization:
     """Read blocks of 64 with a float32 maximum, or rows of eight bits."""
-    skipped = tuple(config.get("llm_int8_skip_modules") or ())
+    skipped = names(config, "llm_int8_skip_modules")
     if config.get("load_in_8bit"):
         return Quantization(method="bitsandbytes", bits=8, scale_bytes=4, skipped=skipped)
     return Quantization(method="bitsandbytes", bits=4, group=64, scale_bytes=4, skipped=skipped)
+
+
+def _bits(config: Config, name: str, otherwise: int) -> int:
+    return size(config, name, at_most=64) if config.get(name) else otherwise
+
+
+def _group(config: Config, name: str) -> int | None:
+    """Read how many weights share a scale; -1 stands for a whole row."""
+    return None if config.get(name) in (None, 0, -1) else size(config, name)
+
+
+def _flat_names(config: Config, name: str) -> tuple[str, ...]:
+    """Read names in blocks, as GPTQ has them: a list of lists, or one list."""
+    blocks = config.get(name)
+    if not isinstance(blocks, list) or not all(isinstance(block, list) for block in blocks):
+        return names(config, name)
+    return names({name: [each for block in blocks for each in block]}, name)
+
+
+def _patterns(config: Config, name: str) -> tuple[str, ...]:
+    """
+    Read names of which some are regular expressions.
+
+    Raises:
+        PlanError: One is none that can be understood.
+    """
+    found = names(config, name)
+    for mark in found:
+        try:
+            re.compile(mark.removeprefix("re:") if mark.startswith("re:") else "")
+        except re.error as exc:
+            raise PlanError(
+                f"The configuration's {name} has {mark!r}, which is no pattern: {exc}.",
+                hint="Take the config.json that lies beside the model's weights.",
+                missing=name,
+            ) from exc
+    return found
 
 
 _READERS = {

@@ -9,14 +9,11 @@ plan from a guessed layer would be a wrong number that looks right.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import PlanError
 from .quantization import Quantization, read_quantization
-
-Config = Mapping[str, Any]
+from .values import Config, names, number_or, size, size_or, table
 
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
@@ -33,6 +30,9 @@ class Traits:
 
         window_every: Every so many layers one attends to everything, the others
             to a window; 0 where the config alone tells.
+
+        asks_window: There is a window only where ``use_sliding_window`` is said, and
+            only from layer ``max_window_layers`` on.
     """
 
     keeps_up: bool = True
@@ -40,6 +40,7 @@ class Traits:
     qk_norm: bool = False
     window_every: int = 0
     tied: bool = False
+    asks_window: bool = False
 
 
 # vLLM's own names (vllm/model_executor/models, 0.25.1). The windows of Gemma 2 and 3 are
@@ -48,8 +49,8 @@ ARCHITECTURES = {
     "LlamaForCausalLM": Traits(keeps_up=False),
     "MistralForCausalLM": Traits(keeps_up=False),
     "Phi3ForCausalLM": Traits(keeps_up=False),
-    "Qwen2ForCausalLM": Traits(qkv_bias=True),
-    "Qwen3ForCausalLM": Traits(qk_norm=True),
+    "Qwen2ForCausalLM": Traits(qkv_bias=True, asks_window=True),
+    "Qwen3ForCausalLM": Traits(qk_norm=True, asks_window=True),
     "GemmaForCausalLM": Traits(tied=True),
     "Gemma2ForCausalLM": Traits(tied=True, window_every=2),
     "Gemma3ForCausalLM": Traits(tied=True, qk_norm=True, window_every=6),
@@ -58,12 +59,18 @@ ARCHITECTURES = {
     "GraniteForCausalLM": Traits(),
     "MixtralForCausalLM": Traits(),
     "OlmoeForCausalLM": Traits(qk_norm=True),
-    "Qwen3MoeForCausalLM": Traits(qk_norm=True),
+    "Qwen3MoeForCausalLM": Traits(qk_norm=True, asks_window=True),
     "Olmo2ForCausalLM": Traits(qk_norm=True),
     "Mistral3ForConditionalGeneration": Traits(keeps_up=False),
-    "Qwen2_5_VLForConditionalGeneration": Traits(qkv_bias=True),
+    "Qwen2_5_VLForConditionalGeneration": Traits(qkv_bias=True, asks_window=True),
 }
 
+
+MOST_LAYERS = 1000
+"""More than any model has by far."""
+
+MAX_WINDOW_LAYERS = 28
+"""Of Qwen's configurations that do not say: transformers, models/qwen2/configuration_qwen2.py."""
 
 VOCAB_PADDING = 64
 """DEFAULT_VOCAB_PADDING_SIZE in vllm/model_executor/layers/vocab_parallel_embedding.py."""
@@ -157,23 +164,25 @@ def read_shape(config: Config) -> ModelShape:
     """
     architecture = _architecture(config)
     traits = ARCHITECTURES[architecture]
-    text = config.get("text_config", config)
+    text = table(config, "text_config") or config
     _refuse_other_layers(text, architecture)
     longest, positions = _positions(text)
     # A second base, for layers with a window, has a table without the factor.
     tables = (positions, longest) if "rope_local_base_freq" in text else (positions,)
-    heads = _size(text, "num_attention_heads")
-    hidden = _size(text, "hidden_size")
-    head_dim = int(text.get("head_dim") or hidden // heads)
+    heads = size(text, "num_attention_heads")
+    hidden = size(text, "hidden_size")
+    head_dim = size_or(text, "head_dim", hidden // heads)
+    if not head_dim:  # fewer elements than heads
+        size(text, "head_dim")
     bias = bool(text.get("attention_bias", text.get("use_bias", False)))
     return ModelShape(
         architecture=architecture,
         hidden=hidden,
-        intermediate=_size(text, "intermediate_size"),
+        intermediate=size(text, "intermediate_size"),
         heads=heads,
-        kv_heads=int(text.get("num_key_value_heads") or heads),
+        kv_heads=size_or(text, "num_key_value_heads", heads),
         head_dim=head_dim,
-        vocab=_size(text, "vocab_size"),
+        vocab=size(text, "vocab_size"),
         windows=_windows(text, traits),
         max_position=longest,
         experts=_experts(text, architecture),
@@ -185,20 +194,18 @@ def read_shape(config: Config) -> ModelShape:
         qk_norm=traits.qk_norm,
         mlp_bias=bool(text.get("mlp_bias", text.get("use_bias", False))),
         latent=_latent(text),
-        rotary_dim=round(head_dim * float(text.get("partial_rotary_factor") or 1)),
-        quantization=read_quantization(
-            config.get("quantization_config") or text.get("quantization_config")
-        ),
+        rotary_dim=round(head_dim * number_or(text, "partial_rotary_factor", 1)),
+        quantization=read_quantization(_quantization(config) or _quantization(text)),
         has_encoder="vision_config" in config or "audio_config" in config,
     )
 
 
 def _architecture(config: Config) -> str:
-    named = config.get("architectures") or []
+    named = names(config, "architectures")
     known = next((name for name in named if name in ARCHITECTURES), None)
     if known:
-        return str(known)
-    called = ", ".join(map(str, named)) or "no architecture"
+        return known
+    called = ", ".join(named) or "no architecture"
     raise PlanError(
         f"The plan needs to know how the layers of {called} are built, and does not.",
         hint=f"Known are {', '.join(sorted(ARCHITECTURES))}. vLLM can tell: start it, and read "
@@ -209,7 +216,7 @@ def _architecture(config: Config) -> str:
 
 def _refuse_other_layers(text: Config, architecture: str) -> None:
     """Refuse what takes memory in ways that are not worked out here."""
-    kinds = set(text.get("layer_types") or ()) - {"full_attention", "sliding_attention"}
+    kinds = set(names(text, "layer_types")) - {"full_attention", "sliding_attention"}
     if kinds:
         kind = ", ".join(sorted(kinds))
         raise _unknown(architecture, f"what a layer of kind {kind} keeps for each request")
@@ -224,9 +231,9 @@ def _experts(text: Config, architecture: str) -> Experts | None:
         return None
     inner = "moe_intermediate_size" if "moe_intermediate_size" in text else "intermediate_size"
     return Experts(
-        count=_size(text, "num_local_experts" if "num_local_experts" in text else "num_experts"),
-        per_token=_size(text, "num_experts_per_tok"),
-        intermediate=_size(text, inner),
+        count=size(text, "num_local_experts" if text.get("num_local_experts") else "num_experts"),
+        per_token=size(text, "num_experts_per_tok"),
+        intermediate=size(text, inner),
     )
 
 
@@ -238,25 +245,24 @@ def _unknown(architecture: str, missing: str) -> PlanError:
     )
 
 
-def _size(text: Config, name: str) -> int:
-    value = text.get(name)
-    if isinstance(value, int) and value > 0:
-        return value
-    raise PlanError(
-        f"The configuration does not say {name} (found: {value!r}).",
-        hint="Take the config.json that lies beside the model's weights.",
-        missing=name,
-    )
-
-
 def _windows(text: Config, traits: Traits) -> tuple[int | None, ...]:
-    layers, window = _size(text, "num_hidden_layers"), text.get("sliding_window")
-    if not window or text.get("use_sliding_window") is False:
+    layers = size(text, "num_hidden_layers", at_most=MOST_LAYERS)
+    if not text.get("sliding_window") or not text.get("use_sliding_window", not traits.asks_window):
         return (None,) * layers
-    if kinds := text.get("layer_types"):
-        return tuple(int(window) if kind == "sliding_attention" else None for kind in kinds)
-    every = int(text.get("sliding_window_pattern") or traits.window_every)
-    return tuple(None if every and (at + 1) % every == 0 else int(window) for at in range(layers))
+    window = size(text, "sliding_window")
+    if kinds := names(text, "layer_types"):
+        if len(kinds) != layers:
+            raise PlanError(
+                f"The configuration has {layers} layers, and says the kind of {len(kinds)}.",
+                hint="Take the config.json that lies beside the model's weights.",
+                missing="layer_types",
+            )
+        return tuple(window if kind == "sliding_attention" else None for kind in kinds)
+    if traits.asks_window:
+        first = size_or(text, "max_window_layers", MAX_WINDOW_LAYERS)
+        return tuple(window if at >= first else None for at in range(layers))
+    every = size_or(text, "sliding_window_pattern", traits.window_every)
+    return tuple(None if every and (at + 1) % every == 0 else window for at in range(layers))
 
 
 def _positions(text: Config) -> tuple[int, int]:
@@ -269,16 +275,22 @@ def _positions(text: Config) -> tuple[int, int]:
     Source: ``_get_and_verify_max_len`` in vllm/config/model.py and
     model_executor/layers/rotary_embedding, 0.25.1.
     """
-    stated = _size(text, "max_position_embeddings")
-    rope = text.get("rope_scaling") or text.get("rope_parameters") or {}
-    kind, factor = rope.get("rope_type", rope.get("type")), float(rope.get("factor") or 1)
+    stated = size(text, "max_position_embeddings")
+    rope = table(text, "rope_scaling") or table(text, "rope_parameters")
+    kind, factor = rope.get("rope_type", rope.get("type")), number_or(rope, "factor", 1)
     if kind == "yarn":
-        longest = math.floor(float(rope.get("original_max_position_embeddings", stated)) * factor)
+        original = size_or(rope, "original_max_position_embeddings", stated)
+        longest = math.floor(original * factor)
         return longest, longest
     if kind not in ("linear", "dynamic"):
         return stated, stated
     scaled = math.floor(stated * factor)
     return (stated if "gemma3" in str(text.get("model_type")) else scaled), scaled
+
+
+def _quantization(config: Config) -> Config:
+    """Find the scheme; older models of compressed-tensors have it under another name."""
+    return table(config, "quantization_config") or table(config, "compression_config")
 
 
 def _dtype(config: Config, text: Config) -> str:
@@ -294,6 +306,6 @@ def _dtype(config: Config, text: Config) -> str:
 
 
 def _latent(text: Config) -> int | None:
-    if "kv_lora_rank" not in text:
+    if not text.get("kv_lora_rank"):
         return None
-    return _size(text, "kv_lora_rank") + _size(text, "qk_rope_head_dim")
+    return size(text, "kv_lora_rank") + size(text, "qk_rope_head_dim")
