@@ -294,13 +294,15 @@ def _flags_of(entry: Entry | None) -> dict[str, Any]:
 
 def card_here(gpus: Sequence[GpuStatus]) -> Card:
     """
-    Describe this machine's card.
+    Describe this machine's card, the largest if there are several.
 
-    With ``/dev/dxg`` and no GPU that can be asked it is taken for a 7900 XTX
-    under WSL; on a machine with no GPU it is the CPU with the host's memory.
+    The others are a processor's own graphics, or look on. With ``/dev/dxg`` and no
+    GPU that can be asked it is taken for a 7900 XTX under WSL; on a machine with no
+    GPU it is the CPU with the host's memory.
     """
     if gpus:
-        return card_like(gpus[0].name, gpus[0].memory_total_bytes)
+        largest = max(gpus, key=lambda gpu: gpu.memory_total_bytes)
+        return card_like(largest.name, largest.memory_total_bytes)
     if Path("/dev/dxg").exists():
         return replace(WSL_7900XTX, assumed=True)
     return cpu()
