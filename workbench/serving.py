@@ -217,14 +217,14 @@ def _model_in_container(model: str, entry: Entry | None, settings: Settings) -> 
 def where_is(model: str, entry: Entry | None, settings: Settings) -> str:
     """Say where a model is: in the folder that it was fetched into, else where it comes from."""
     wanted = wanted_of_hub(model, None, models_dir=settings.models_dir)
+    # The second is where it comes if it is fetched by its name on the hub.
+    for name in dict.fromkeys((wanted.folder, wanted.repo.rpartition("/")[2])):
+        fetched = fetched_in(settings.models_dir / name)
+        if fetched and fetched.repo == wanted.repo and fetched.fetched_at is not None:
+            return name
     folder = settings.models_dir / wanted.folder
-    fetched = fetched_in(folder)
-    if fetched:
-        is_here = fetched.repo == wanted.repo and fetched.fetched_at is not None
-    else:  # somebody put it there, under the entry's name
-        is_here = entry is not None and (folder / "config.json").is_file()
-    if is_here:
-        return wanted.folder
+    if entry and not fetched_in(folder) and (folder / "config.json").is_file():
+        return wanted.folder  # somebody put it there, under the entry's name
     return entry.model if entry else model
 
 
