@@ -281,7 +281,9 @@ def serve_spec(settings: Settings, running: Running | None) -> ServeSpec:
     name = settings.model or EMBEDDED_MODEL
     entry = find_entry(name, models_dir=settings.models_dir)
     model = _local_model(name, entry, settings)
-    max_model_len = _len(settings, before, entry)
+    # How long another model's context was says nothing of this one's.
+    same = before if before and before.model_path == model.path else None
+    max_model_len = _len(settings, same, entry)
     names = settings.served_model_name or _with_alias(model.name, entry)
     return ServeSpec(
         model_path=model.path,
