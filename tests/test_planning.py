@@ -153,6 +153,17 @@ def test_what_a_boot_teaches_is_for_what_it_was_started_with(
 
 
 @pytest.mark.parametrize(
+    ("typed", "meant"), [("qwen3-8", "qwen3-8b"), ("Qwen3-8B-AQW", "Qwen/Qwen3-8B-AWQ")]
+)
+def test_a_name_that_is_nearly_right_is_guessed(project: Path, typed: str, meant: str):
+    """Of the catalogue, or a hub's name of a model that is well known."""
+    with pytest.raises(ConfigError) as caught:
+        planned(load(environ={}, cwd=project), typed, gpu="h200")
+
+    assert f"Did you mean {meant}?" in caught.value.hint
+
+
+@pytest.mark.parametrize(
     "flag", ["gpu_memory_utilization", "max_model_len", "max_num_batched_tokens", "max_num_seqs"]
 )
 def test_a_zero_is_refused_and_not_passed_over(project: Path, flag: str):

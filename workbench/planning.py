@@ -18,7 +18,7 @@ from typing import Any, TypedDict, Unpack
 from . import predictions
 from .boot import BootOutcome
 from .bootlog import Figures
-from .catalogue import Entry, find_entry
+from .catalogue import Entry, entries, find_entry
 from .errors import ConfigError, WorkbenchError
 from .model_facts import Hub, read_facts
 from .predictions import Prediction, Sizes
@@ -82,7 +82,9 @@ class Planner:
 
             PlanError: A fact is missing.
         """
-        facts = read_facts(name, models_dir=self.models_dir, hub=self.hub)
+        facts = read_facts(
+            name, models_dir=self.models_dir, hub=self.hub, others=entries(self.models_dir)
+        )
         shape = read_shape(facts.config)
         if card.maker == CPU:
             ask = replace(ask, cache_bytes=self.kv_cache_bytes)
