@@ -170,7 +170,8 @@ def known_models() -> dict[str, ModelFacts]:
 
 def _no_such(name: str, models_dir: Path, others: Iterable[str]) -> ConfigError:
     known = sorted(facts.name for facts in known_models().values())
-    close = difflib.get_close_matches(name, [*others, *known], n=1)
+    candidates = [each for each in (*others, *known) if each != name]
+    close = difflib.get_close_matches(name, candidates, n=1)
     meant = f"Did you mean {close[0]}? " if close else ""
     return ConfigError(
         f"There is no model {name!r} in {models_dir}, and it is not among the known: "
