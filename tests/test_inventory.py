@@ -76,6 +76,7 @@ def test_a_broken_folder_is_one_line_of_the_table(session: Session, project: Pat
     assert "adrift" in named(items, "adrift").no_plan
     assert "deep" in named(items, "deep").no_plan
     assert named(items, "pocket").plan.fits
+    assert "odd could not be planned: The configuration" in views.inventory_view(items).note
 
 
 def test_boots_that_cannot_be_read_are_passed_over(session: Session, project: Path):

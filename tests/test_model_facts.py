@@ -176,3 +176,11 @@ def test_a_name_that_is_nothing_is_told_what_there_is(models: Path):
         read_facts("nothing", models_dir=models)
 
     assert "Qwen/Qwen3-8B" in caught.value.message
+
+
+def test_a_name_is_no_suggestion_for_itself(models: Path):
+    """The catalogue knows pocket, and its folder is not in this project."""
+    with pytest.raises(ConfigError) as caught:
+        read_facts("pocket", models_dir=models, others=["pocket"])
+
+    assert "Did you mean" not in caught.value.hint

@@ -42,6 +42,14 @@ def test_a_gpu_that_can_be_asked_is_this_machines_card():
     assert (card.name, card.total_bytes) == ("h200", GIB)
 
 
+def test_a_processors_own_graphics_are_not_the_card():
+    """A desktop with a Ryzen lists them first: 512 MiB, on which nothing would fit."""
+    own = GpuStatus(name="AMD card0", memory_used_bytes=0, memory_total_bytes=GIB // 2)
+    card = GpuStatus(name="AMD card1", memory_used_bytes=0, memory_total_bytes=24 * GIB)
+
+    assert card_here([own, card]).total_bytes == 24 * GIB
+
+
 def test_an_older_sampler_leaves_less(planner: Planner):
     """Before 0.24 it sorted the logits of 256 requests: 30 bytes each in place of 6."""
     card, ask = CARDS["7900xtx"], Ask(max_model_len=8192, enforce_eager=True)
@@ -142,6 +150,17 @@ def test_what_a_boot_teaches_is_for_what_it_was_started_with(
         *("--kv-cache-dtype", "fp8", "--enforce-eager"),
     )
     assert kept.measured.overhead_bytes == pytest.approx((60 - 15 - 5.41) * GIB, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("qwen3-8", "qwen3-8b"), ("Qwen3-8B-AQW", "Qwen/Qwen3-8B-AWQ")]
+)
+def test_a_name_that_is_nearly_right_is_guessed(project: Path, typed: str, meant: str):
+    """Of the catalogue, or a hub's name of a model that is well known."""
+    with pytest.raises(ConfigError) as caught:
+        planned(load(environ={}, cwd=project), typed, gpu="h200")
+
+    assert f"Did you mean {meant}?" in caught.value.hint
 
 
 @pytest.mark.parametrize(

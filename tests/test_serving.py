@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from workbench import settings
+from workbench.catalogue import find_entry
 from workbench.errors import ConfigError
+from workbench.servers.processes import ProcessGroup
+from workbench.servers.running import Running
 from workbench.servers.variables import Wanted
-from workbench.serving import wanted_of_compose
+from workbench.serving import serve_spec, to_fetch, wanted_of_compose, where_is
 
 
 def wanted(home: Path, profile: str, environ: dict[str, str] | None = None, **arguments) -> Wanted:
@@ -116,3 +121,39 @@ def test_an_exported_value_needs_no_telling(home: Path):
     assert wanted(home, "rocm", environ, gpu_memory_utilization=0.7).asked == {
         "WORKBENCH_GPU_MEMORY_UTILIZATION": "0.7"
     }
+
+
+@pytest.mark.parametrize("folder", ["qwen3-0.6b", "Qwen3-0.6B"])
+def test_a_model_is_found_by_either_name_that_it_was_fetched_by(home: Path, folder: str):
+    """By the catalogue's or the hub's: 1.5 GB do not come twice."""
+    there = home / "models" / folder
+    there.mkdir()
+    (there / "config.json").write_text("{}")
+    record = {"repo": "Qwen/Qwen3-0.6B", "revision": "main", "commit": "c0ffee", "files": []}
+    (there / "fetched.json").write_text(json.dumps(record | {"fetched_at": "2026-01-02T03:04:05"}))
+    told = settings.load(environ={}, cwd=home, model="qwen3-0.6b")
+    entry = find_entry("qwen3-0.6b", models_dir=told.models_dir)
+
+    assert where_is("qwen3-0.6b", entry, told) == folder
+    assert to_fetch(told) is None
+
+
+@pytest.mark.parametrize(("model", "length"), [("pocket", 128), ("pocket-mini", 2048)])
+def test_a_length_is_kept_for_the_model_that_it_was_given_for(
+    project: Path, model: str, length: int
+):
+    """Another model gets its own, as its plan says."""
+
+    def told(**arguments: object) -> settings.Settings:
+        return settings.load(environ={}, cwd=project, **arguments)
+
+    spec = serve_spec(told(model="pocket", max_model_len=128), None)
+    running = Running(
+        group=ProcessGroup(leader=1, started_ticks=1, boot_id="b"),
+        spec=spec,
+        log_path=project,
+        tmp=project,
+        started_at=datetime.now(UTC),
+    )
+
+    assert serve_spec(told(model=model), running).max_model_len == length

@@ -7,10 +7,11 @@ come with the workbench, or the hub, which is asked last.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -52,13 +53,20 @@ class ModelFacts:
 
 
 def read_facts(
-    name: str, *, models_dir: Path, revision: str | None = None, hub: Hub | None = None
+    name: str,
+    *,
+    models_dir: Path,
+    revision: str | None = None,
+    hub: Hub | None = None,
+    others: Iterable[str] = (),
 ) -> ModelFacts:
     """
     Find a model by a folder's name below *models_dir*, a path, or a name of the hub.
 
     Args:
         hub: How to ask the hub; ``None``: it is not asked.
+
+        others: Further names that may have been meant, for a suggestion.
 
     Raises:
         ConfigError: There is no such model, or what is there cannot be read.
@@ -73,7 +81,9 @@ def read_facts(
             return _of_folder(path)
     if revision is None and (known := known_models().get(name.lower())):
         return known
-    return _of_hub(name, revision, hub, models_dir)
+    if hub is None or name.count("/") != 1:
+        raise _no_such(name, models_dir, others)
+    return _of_hub(name, revision, hub)
 
 
 def _of_folder(path: Path) -> ModelFacts:
@@ -158,15 +168,21 @@ def known_models() -> dict[str, ModelFacts]:
     return found
 
 
-def _of_hub(name: str, revision: str | None, hub: Hub | None, models_dir: Path) -> ModelFacts:
-    if hub is None or name.count("/") != 1:
-        known = ", ".join(sorted(facts.name for facts in known_models().values()))
-        raise ConfigError(
-            f"There is no model {name!r} in {models_dir}, and it is not among the known: {known}.",
-            hint="Give the path of a folder with config.json, or of a config.json.",
-            key="model",
-            source=name,
-        )
+def _no_such(name: str, models_dir: Path, others: Iterable[str]) -> ConfigError:
+    known = sorted(facts.name for facts in known_models().values())
+    candidates = [each for each in (*others, *known) if each != name]
+    close = difflib.get_close_matches(name, candidates, n=1)
+    meant = f"Did you mean {close[0]}? " if close else ""
+    return ConfigError(
+        f"There is no model {name!r} in {models_dir}, and it is not among the known: "
+        f"{', '.join(known)}.",
+        hint=f"{meant}Give the path of a folder with config.json, or of a config.json.",
+        key="model",
+        source=name,
+    )
+
+
+def _of_hub(name: str, revision: str | None, hub: Hub) -> ModelFacts:
     try:
         config, weights_bytes = hub(name, revision)
     except WorkbenchError as exc:

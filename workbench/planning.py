@@ -18,7 +18,7 @@ from typing import Any, TypedDict, Unpack
 from . import predictions
 from .boot import BootOutcome
 from .bootlog import Figures
-from .catalogue import Entry, find_entry
+from .catalogue import Entry, entries, find_entry
 from .errors import ConfigError, WorkbenchError
 from .model_facts import Hub, read_facts
 from .predictions import Prediction, Sizes
@@ -82,7 +82,9 @@ class Planner:
 
             PlanError: A fact is missing.
         """
-        facts = read_facts(name, models_dir=self.models_dir, hub=self.hub)
+        facts = read_facts(
+            name, models_dir=self.models_dir, hub=self.hub, others=entries(self.models_dir)
+        )
         shape = read_shape(facts.config)
         if card.maker == CPU:
             ask = replace(ask, cache_bytes=self.kv_cache_bytes)
@@ -294,13 +296,15 @@ def _flags_of(entry: Entry | None) -> dict[str, Any]:
 
 def card_here(gpus: Sequence[GpuStatus]) -> Card:
     """
-    Describe this machine's card.
+    Describe this machine's card, the largest if there are several.
 
-    With ``/dev/dxg`` and no GPU that can be asked it is taken for a 7900 XTX
-    under WSL; on a machine with no GPU it is the CPU with the host's memory.
+    The others are a processor's own graphics, or look on. With ``/dev/dxg`` and no
+    GPU that can be asked it is taken for a 7900 XTX under WSL; on a machine with no
+    GPU it is the CPU with the host's memory.
     """
     if gpus:
-        return card_like(gpus[0].name, gpus[0].memory_total_bytes)
+        largest = max(gpus, key=lambda gpu: gpu.memory_total_bytes)
+        return card_like(largest.name, largest.memory_total_bytes)
     if Path("/dev/dxg").exists():
         return replace(WSL_7900XTX, assumed=True)
     return cpu()

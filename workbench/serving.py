@@ -219,14 +219,14 @@ def where_is(model: str, entry: Entry | None, settings: Settings) -> str:
     if entry and entry.adapter_of:
         raise _no_model_by_itself(entry)
     wanted = wanted_of_hub(model, None, models_dir=settings.models_dir)
+    # The second is where it comes if it is fetched by its name on the hub.
+    for name in dict.fromkeys((wanted.folder, wanted.repo.rpartition("/")[2])):
+        fetched = fetched_in(settings.models_dir / name)
+        if fetched and fetched.repo == wanted.repo and fetched.fetched_at is not None:
+            return name
     folder = settings.models_dir / wanted.folder
-    fetched = fetched_in(folder)
-    if fetched:
-        is_here = fetched.repo == wanted.repo and fetched.fetched_at is not None
-    else:  # somebody put it there, under the entry's name
-        is_here = entry is not None and (folder / "config.json").is_file()
-    if is_here:
-        return wanted.folder
+    if entry and not fetched_in(folder) and (folder / "config.json").is_file():
+        return wanted.folder  # somebody put it there, under the entry's name
     return entry.model if entry else model
 
 
@@ -311,7 +311,9 @@ def serve_spec(settings: Settings, running: Running | None) -> ServeSpec:
     name = settings.model or EMBEDDED_MODEL
     entry = find_entry(name, models_dir=settings.models_dir)
     model = _local_model(name, entry, settings)
-    max_model_len = _len(settings, before, entry)
+    # How long another model's context was says nothing of this one's.
+    same = before if before and before.model_path == model.path else None
+    max_model_len = _len(settings, same, entry)
     names = settings.served_model_name or _with_alias(model.name, entry)
     return ServeSpec(
         model_path=model.path,

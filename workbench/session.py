@@ -301,7 +301,8 @@ class Session:
         Have a model of the hub in ``models/``, whole and checked; see :func:`workbench.hub.fetch`.
 
         Args:
-            name: ``organisation/name``; the folder gets the second half.
+            name: Of the catalogue, whose folder has the same name, or
+                ``organisation/name``; the folder gets the second half.
 
             revision: A branch, a tag or a commit; without one, what is here keeps its commit.
 

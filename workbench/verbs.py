@@ -284,7 +284,11 @@ def models(
 @_json_option
 @click.pass_obj
 def fetch(skin: Skin, /, name: str, revision: str | None, verify: bool, as_json: bool) -> Shown:
-    """Fetch a model of the hub into models/. NAME is organisation/name."""
+    """
+    Fetch a model of the hub into models/.
+
+    NAME is one of the catalogue (workbench models), or organisation/name.
+    """
     with skin.progress() as on_progress:
         found = skin.session.fetch(name, revision=revision, verify=verify, on_progress=on_progress)
     return _shown(views.fetched_view(found), as_json)

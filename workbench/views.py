@@ -248,7 +248,7 @@ def fetched_view(found: Fetched) -> View:
         rows.append(("mended", f"{', '.join(found.mended)}: not as on the hub, so fetched again"))
     return View(
         rows=tuple(rows),
-        note=f"Serve it: workbench up --model {found.folder.name}",
+        note=f"Serve it: workbench use {found.folder.name}",
         data=asdict(found),
     )
 
@@ -264,10 +264,19 @@ def inventory_view(items: Sequence[Item]) -> View:
         ),
         numeric=frozenset({"context", "at most"}),
         rows=tuple(map(_inventory_row, items)),
-        note="at most: tokens per second that one request decodes. "
-        "Why each is there, and its settings: --json",
+        note="\n".join(_inventory_note(items)),
         data=[_inventory_data(item) for item in items],
     )
+
+
+def _inventory_note(items: Sequence[Item]) -> Iterator[str]:
+    yield (
+        "at most: tokens per second that one request decodes. "
+        "Why each is there, and its settings: --json"
+    )
+    for item in items:
+        if item.no_plan and item.on_disk:
+            yield f"{item.name} could not be planned: {item.no_plan}"
 
 
 def _inventory_row(item: Item) -> tuple[str, ...]:

@@ -107,3 +107,11 @@ def test_a_tokenizer_that_is_no_object_has_no_template(tmp_path: Path):
     (tmp_path / "mine" / "tokenizer_config.json").write_text("[]")
 
     assert find_model("mine", models_dir=tmp_path).tool_call_parser is None
+
+
+def test_a_name_is_no_suggestion_for_itself(tmp_path: Path):
+    """The catalogue knows pocket, and its folder is not in this project."""
+    with pytest.raises(ConfigError) as caught:
+        find_model("pocket", models_dir=tmp_path, others=["pocket"])
+
+    assert caught.value.hint == "Put its folder there, or give a path."

@@ -55,7 +55,7 @@ def test_the_shell_fetches_into_an_empty_folder(tmp_path: Path, pocket_hub: Hub)
     out, err = first.communicate()
 
     assert first.returncode == 0
-    assert "Serve it: workbench up --model pocket" in out
+    assert "Serve it: workbench use pocket" in out
     assert "model.safetensors … (" in err
     second = start(tmp_path, pocket_hub, "models", "fetch", REPOSITORY, "--json")
     out, err = second.communicate()

@@ -216,3 +216,18 @@ def test_a_scheme_under_its_older_name_is_found(llama):
 
     assert quantization is not None
     assert (quantization.bits, quantization.group) == (4, 128)
+
+
+@pytest.mark.parametrize("odd", [{"mlp_only_layers": [0]}, {"decoder_sparse_step": 2}])
+def test_a_mixture_with_layers_that_are_none_is_an_error(llama, odd):
+    """Every second layer without experts is half of the weights."""
+    experts = {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 768}
+
+    assert read_shape(llama(decoder_sparse_step=1, **experts)).experts is not None
+    with pytest.raises(PlanError):
+        read_shape(llama(**experts, **odd))
+
+
+def test_no_encoder_is_none_however_it_is_written(llama):
+    """``null`` is no encoder, and the weights follow from the configuration."""
+    assert not read_shape(llama(vision_config=None)).has_encoder

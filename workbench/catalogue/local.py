@@ -77,7 +77,9 @@ def find_model(name: str, *, models_dir: Path, others: Iterable[str] = ()) -> Lo
         if (path / "config.json").is_file():
             return _read(path)
     known = local_models(models_dir)
-    close = difflib.get_close_matches(name, [*known, *others], n=1)
+    # One of the catalogue whose folder is not here is no suggestion for itself.
+    candidates = [each for each in (*known, *others) if each != name]
+    close = difflib.get_close_matches(name, candidates, n=1)
     listing = ", ".join(known) or "none"
     raise ConfigError(
         f"There is no model {name!r}: no such folder, or no config.json in it. "

@@ -53,7 +53,10 @@ def notes(
         beyond: What vLLM takes in the end: its budget and the graphs on top.
     """
     if ask.cache_bytes is not None:
-        return ("On the CPU the cache's size is given, and the weights are in host memory.",)
+        return (
+            "On the CPU the cache's size is given (VLLM_CPU_KVCACHE_SPACE, in GiB), and the "
+            "weights are in host memory.",
+        )
     said = [
         "As vLLM {}.{} does it; another: --vllm-version.".format(*ask.version),
         f"max_num_batched_tokens {batch.tokens:,}, max_num_seqs {batch.requests:,}"

@@ -196,7 +196,7 @@ def read_shape(config: Config) -> ModelShape:
         latent=_latent(text),
         rotary_dim=round(head_dim * number_or(text, "partial_rotary_factor", 1)),
         quantization=read_quantization(_quantization(config) or _quantization(text)),
-        has_encoder="vision_config" in config or "audio_config" in config,
+        has_encoder=any(config.get(name) is not None for name in ("vision_config", "audio_config")),
     )
 
 
@@ -225,7 +225,8 @@ def _refuse_other_layers(text: Config, architecture: str) -> None:
 def _experts(text: Config, architecture: str) -> Experts | None:
     """Read a mixture whose layers all have experts, and nothing beside them."""
     count = text.get("num_local_experts") or text.get("num_experts")
-    if text.get("n_routed_experts") or text.get("mlp_only_layers"):
+    dense_too = text.get("mlp_only_layers") or text.get("decoder_sparse_step") not in (None, 1)
+    if text.get("n_routed_experts") or dense_too:
         raise _unknown(architecture, "what shared experts, and layers without any, take")
     if not count:
         return None
