@@ -159,7 +159,8 @@ def _of_entry(entry: Entry | None, model: LocalModel | str, settings: Settings) 
         "KV_CACHE_DTYPE": entry.kv_cache_dtype,
         "QUANTIZATION": entry.quantization,
         "TOOL_CALL_PARSER": entry.tool_call_parser,
-        "EXTRA_ARGS": shlex.join(entry.further_flags()) or None,
+        # Written also if there are none: those of the entry before are not for this one.
+        "EXTRA_ARGS": shlex.join(entry.further_flags()),
     }
     said = {f"WORKBENCH_{name}": str(value) for name, value in by_name.items() if value is not None}
     return {name: value for name, value in said.items() if name not in settings.named}

@@ -41,6 +41,19 @@ def test_amds_are_read_from_the_drivers_files(tmp_path: Path, monkeypatch):
     )
 
 
+@pytest.mark.parametrize(
+    ("revision", "name"),
+    [("0xc8", "AMD Radeon RX 7900 XTX"), ("0xcc", "AMD Radeon RX 7900 XT"), ("0x01", "AMD card0")],
+)
+def test_a_card_is_named_by_its_ids(tmp_path: Path, monkeypatch, revision: str, name: str):
+    """One device is several cards; the planner knows them by their names."""
+    monkeypatch.setenv("PATH", "")
+    memory = {"mem_info_vram_used": "1", "mem_info_vram_total": str(24 * GIB)}
+    card(tmp_path, "card0", device="0x744c", revision=revision, **memory)
+
+    assert gpu.gpus(tmp_path)[0].name == name
+
+
 def test_a_card_that_does_not_say_how_busy_it_is_is_shown(tmp_path: Path, monkeypatch):
     """Its memory is known; the rest is unknown and not zero."""
     monkeypatch.setenv("PATH", "")

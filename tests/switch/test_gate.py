@@ -37,8 +37,8 @@ def client_of(server: ScriptedServer, journal: Journal, *, waits: bool) -> Clien
 def test_without_a_switch_nothing_is_held_back(server: ScriptedServer, tmp_path: Path):
     """A journal that nobody holds is of a switch that was killed: it holds nothing back either."""
     journal = Journal(tmp_path)
-    with journal.kept(a_switch()):
-        pass
+    with journal.held():
+        journal.begin(a_switch())
     server.answer(completion("Hi"))
 
     with client_of(server, journal, waits=False) as client:
@@ -53,7 +53,8 @@ def test_a_request_waits_and_asks_what_is_served_by_then(server: ScriptedServer,
     texts = []
     with client_of(server, journal, waits=True) as client:
         client.chat("Hello")
-        with journal.kept(a_switch()):
+        with journal.held():
+            journal.begin(a_switch())
             asking = threading.Thread(target=lambda: texts.append(client.chat("Hello").text))
             asking.start()
             asking.join(timeout=0.3)
@@ -70,11 +71,12 @@ def test_or_it_fails_at_once_by_choice(server: ScriptedServer, tmp_path: Path):
     """With what is going on, and how to wait instead."""
     journal = Journal(tmp_path)
     with (
-        journal.kept(a_switch()),
+        journal.held(),
         client_of(server, journal, waits=False) as client,
-        pytest.raises(ServerUnreachableError, match="switched to pocket-mini") as caught,
     ):
-        client.chat("Hello")
+        journal.begin(a_switch())
+        with pytest.raises(ServerUnreachableError, match="switched to pocket-mini") as caught:
+            client.chat("Hello")
 
     assert "WORKBENCH_DURING_SWITCH=wait" in caught.value.hint
     assert server.requests == []

@@ -303,6 +303,41 @@ def test_killed_with_the_new_one_dead_the_old_one_comes_back(session: Session, t
     assert not journal(session).exists()
 
 
+def test_a_switch_that_waited_for_another_begins_with_what_that_left(
+    session: Session, home: Path, typed: Typed, monkeypatch: pytest.MonkeyPatch
+):
+    """If it fails it goes back to that, and not to what ran when it was typed."""
+    (home / "models" / "third").symlink_to(PROJECT / "models" / "pocket")
+    session.up()
+    with Journal(session.settings.state_dir).held():
+        second = typed("use", "third", "--json", SCRIPT="die third")
+        assert not eventually(lambda: second.poll() is not None, within_s=2)
+        session.like_this(model="pocket-mini").server.replace()
+        assert eventually(lambda: names(session) == ["pocket-mini", "default"])
+    out, _ = second.communicate(timeout=60)
+
+    assert json.loads(out)["before"] == "pocket-mini"
+    assert names(session) == ["pocket-mini", "default"]
+
+
+def test_a_disk_that_is_full_does_not_undo_a_switch(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+):
+    """The new model serves; that it could not be noted is said."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    session.up()
+    monkeypatch.setattr("workbench.settings.remember_model", full)
+
+    commit = session.use("pocket-mini").steps[-1]
+
+    assert (commit.name, commit.verdict) == ("commit", Verdict.WARN)
+    assert "No space left" in commit.seen
+    assert names(session) == ["pocket-mini", "default"]
+
+
 def test_the_journal_holds_no_secret(session: Session):
     """It is for the owner alone, and the token that a model was fetched with is not in it."""
     with Session(hf_token="hf_secret", vllm_api_key="key-secret") as told:

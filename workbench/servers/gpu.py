@@ -23,6 +23,17 @@ RELEASED_WITHIN_S = 5.0
 LOOK_EVERY_S = 0.1
 
 
+# PCI device and revision, as the kernel has them. A device of several cards differs in the second.
+# Source: libdrm, data/amdgpu.ids
+_AMD_NAMES = {
+    ("0x7448", "0x00"): "AMD Radeon Pro W7900",
+    ("0x744c", "0xc8"): "AMD Radeon RX 7900 XTX",
+    ("0x744c", "0xcc"): "AMD Radeon RX 7900 XT",
+    ("0x744c", "0xce"): "AMD Radeon RX 7900 GRE",
+    ("0x745e", "0xcc"): "AMD Radeon Pro W7800",
+}
+
+
 def gpus(root: Path = Path("/")) -> tuple[GpuStatus, ...]:
     """List what can be asked on this machine; *root* is where its files are."""
     return (*_amd(root), *_nvidia())
@@ -71,7 +82,7 @@ def _amd(root: Path) -> list[GpuStatus]:
         try:
             found.append(
                 GpuStatus(
-                    name=f"AMD {used.parent.parent.name}",
+                    name=_amd_name(used.parent) or f"AMD {used.parent.parent.name}",
                     memory_used_bytes=int(used.read_text()),
                     memory_total_bytes=int(used.with_name("mem_info_vram_total").read_text()),
                     busy_percent=_busy(used.with_name("gpu_busy_percent")),
@@ -80,6 +91,15 @@ def _amd(root: Path) -> list[GpuStatus]:
         except (OSError, ValueError):
             continue  # a card that is asleep answers with an error
     return found
+
+
+def _amd_name(device: Path) -> str | None:
+    """Name a card by its ids; ``None`` for those that are not listed above."""
+    try:
+        model, revision = (device / "device").read_text(), (device / "revision").read_text()
+    except OSError:
+        return None
+    return _AMD_NAMES.get((model.strip().lower(), revision.strip().lower()))
 
 
 def _busy(path: Path) -> float | None:

@@ -94,8 +94,9 @@ def kept(argv: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
     if asked.get(MODEL, before) == before:
         return found
     gone = {*OF_THE_MODEL}
-    if found.get(SERVED_MODEL_NAME) in (before, f"{before} {ALIAS}"):
-        gone.add(SERVED_MODEL_NAME)  # nobody chose it
+    names = found.get(SERVED_MODEL_NAME, "").split()
+    if names == [before] or names[-1:] == [ALIAS]:
+        gone.add(SERVED_MODEL_NAME)  # nobody chose it; ours end so
     if EXTRA_ARGS in found:
         found[EXTRA_ARGS] = shlex.join(_of_any_model(shlex.split(found[EXTRA_ARGS])))
     return {name: value for name, value in found.items() if name not in gone}

@@ -62,17 +62,14 @@ class Journal:
         self._lock = state_dir / "switch.lock"
 
     @contextmanager
-    def kept(self, underway: Underway) -> Iterator[None]:
-        """Keep a journal of *underway* while this lasts; afterwards it is the caller's to end."""
+    def held(self) -> Iterator[None]:
+        """Be the only one who switches here; whoever comes second waits."""
         with only_one(self._lock):
-            self._write(underway)
             yield
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Take over what somebody else's end has left."""
-        with only_one(self._lock):
-            yield
+    def begin(self, underway: Underway) -> None:
+        """Say what is about to be done. Only for who holds it."""
+        self._write(underway)
 
     def note(self, stage: Stage) -> None:
         """Say how far it is, before it goes there."""

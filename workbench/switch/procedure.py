@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..boot import BootOutcome, History, boot
-from ..errors import BootInterruptedError, ServerError, SwitchError, WorkbenchError
+from ..errors import BootInterruptedError, SwitchError, WorkbenchError
 from ..records import Progress, SwitchReport, SwitchStep
 from ..servers.base import Recipe, Server
 from .drain import drain
@@ -69,7 +69,7 @@ class Switch:
 
     def run(self, *, drain_timeout_s: float) -> SwitchReport:
         """
-        Switch, with the journal kept.
+        Switch. As for all that changes something here, the caller holds the journal.
 
         Raises:
             SwitchError: It failed; the report in it says at what, and whether
@@ -78,8 +78,8 @@ class Switch:
             BootInterruptedError: The wait was interrupted, and a container goes on starting;
                 the next command finishes the switch or goes back.
         """
-        with self._means.journal.kept(self._underway):
-            return self._guarded(lambda: self._forward(drain_timeout_s))
+        self._means.journal.begin(self._underway)
+        return self._guarded(lambda: self._forward(drain_timeout_s))
 
     def keep(self) -> SwitchReport:
         """The model runs already: only have later commands mean it."""
@@ -88,14 +88,12 @@ class Switch:
 
     def finish(self) -> SwitchReport:
         """Go on with a switch whose new server runs, after whoever began it was killed."""
-        with self._means.journal.held():
-            return self._guarded(lambda: self._serve(self._means.server.start))
+        return self._guarded(lambda: self._serve(self._means.server.start))
 
     def go_back(self) -> SwitchReport:
         """Bring the old server back, after whoever began the switch was killed."""
-        with self._means.journal.held():
-            self._back()
-            return self.report(switched=False)
+        self._back()
+        return self.report(switched=False)
 
     def report(self, *, switched: bool) -> SwitchReport:
         """Say what has been done so far."""
@@ -160,7 +158,7 @@ class Switch:
     def _undo(self, why: BaseException) -> None:
         try:
             self._back()
-        except ServerError as exc:
+        except (WorkbenchError, OSError) as exc:
             raise SwitchError(
                 f"The switch to {self._underway.model} failed: {cause(why)}\n"
                 f"{self._underway.name} did not start again either: {cause(exc)}",

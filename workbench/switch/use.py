@@ -16,7 +16,7 @@ from ..errors import ServerStateError
 from ..planning import learn
 from ..records import Progress, ServerState, SwitchReport, Verdict
 from ..servers import base
-from ..servers.base import Server
+from ..servers.base import Recipe, Server
 from .beforehand import before_it_is_touched
 from .journal import Journal, Stage, Underway, now
 from .probed import probed
@@ -71,30 +71,37 @@ def use(
     target = session.like_this(without=OF_THE_MODEL, model=model, **arguments)
     steps = before_it_is_touched(session, target, model, force=force, on_progress=on_progress)
     target.server.prepare(on_progress)
-    before = target.server.recipe()
-    mine = session.is_mine or before is None
-    name = served_name(session) if before else None
-    underway = Underway(
+    with Journal(target.settings.state_dir).held():
+        # Another switch may have ended meanwhile: what it left is what this one begins with.
+        before = target.server.recipe()
+        name = served_name(session) if before else None
+        mine = session.is_mine or before is None
+        underway = _underway(target, model, before, name)
+        switch = Switch(_means(target, model, on_progress), underway, steps)
+        try:
+            if before and target.server.is_as_asked():
+                report = switch.keep()
+            else:
+                report = switch.run(drain_timeout_s=drain_timeout_s)
+        except BaseException:
+            session.take_over(target)
+            session.claim(mine=mine and before is not None)
+            raise
+    session.become(target, mine=mine)
+    return _with_hints(report, session, before=name)
+
+
+def _underway(target: Session, model: str, before: Recipe | None, name: str | None) -> Underway:
+    told = settings.without_secrets(target.arguments)
+    return Underway(
         model=model,
         # The next command may be typed where another backend is meant.
-        arguments=settings.without_secrets(target.arguments) | {"backend": target.settings.backend},
+        arguments=told | {"backend": target.settings.backend},
         before=before,
         name=name,
         stage=Stage.DRAIN,
         at=now(),
     )
-    switch = Switch(_means(target, model, on_progress), underway, steps)
-    try:
-        if before and target.server.is_as_asked():
-            report = switch.keep()
-        else:
-            report = switch.run(drain_timeout_s=drain_timeout_s)
-    except BaseException:
-        session.take_over(target)
-        session.claim(mine=mine and before is not None)
-        raise
-    session.become(target, mine=mine)
-    return _with_hints(report, session, before=name)
 
 
 def _with_hints(report: SwitchReport, session: Session, *, before: str | None) -> SwitchReport:
@@ -123,15 +130,22 @@ def settle(session: Session, on_progress: Callable[[Progress], None]) -> SwitchR
     journal = Journal(session.settings.state_dir)
     if going_on := journal.going_on():
         raise _under_way(session, going_on)
-    cut_off = journal.cut_off()
-    if cut_off is None:
-        return None
-    if cut_off.stage is Stage.DRAIN:
-        journal.end()  # the old one was not touched yet
-        return None
+    with journal.held():
+        # Read only now: who held it until a moment ago may have settled it.
+        cut_off = journal.read()
+        if cut_off is None:
+            return None
+        if cut_off.stage is Stage.DRAIN:
+            journal.end()  # the old one was not touched yet
+            return None
+        return _settled(session, cut_off, on_progress)
+
+
+def _settled(
+    session: Session, cut_off: Underway, on_progress: Callable[[Progress], None]
+) -> SwitchReport:
     target = session.like_this(without=(*OF_THE_MODEL, "backend"), **cut_off.arguments)
-    means = _means(target, cut_off.model, on_progress)
-    switch = Switch(means, cut_off)
+    switch = Switch(_means(target, cut_off.model, on_progress), cut_off)
     lives = target.server.recipe()
     if lives and lives != cut_off.before and cut_off.stage is Stage.REPLACE:
         report = switch.finish()
@@ -194,8 +208,11 @@ def _means(target: Session, model: str, on_progress: Callable[[Progress], None])
 
 def _commit(target: Session, model: str) -> Seen:
     """Have later commands mean the model, and say so if something says otherwise."""
-    settings.remember_backend(target.settings)
-    settings.remember_model(target.settings, model)
+    try:
+        settings.remember_backend(target.settings)
+        settings.remember_model(target.settings, model)
+    except OSError as exc:  # the model serves; a disk that is full does not undo that
+        return Verdict.WARN, f"this could not be noted for later commands: {exc}"
     given = {key: value for key, value in target.arguments.items() if key not in OF_THE_MODEL}
     later = settings.load(**given)
     if later.model == model:
