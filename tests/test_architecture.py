@@ -25,8 +25,7 @@ LEVELS = (
     {"client", "servers", "telemetry", "catalogue", "hub", "model_facts", "predictions"},
     {"boot", "session", "serving", "switch", "conversation", "batch", "headless", "doctor"}
     | {"probe", "smoke", "typescript", "planning", "inventory", "server_metrics"},
-    {"plots", "views", "verbs", "telemetry_views", "telemetry_verbs"}
-    | {"terminal", "cells", "magics", "__main__"},
+    {"plots", "views", "verbs", "terminal", "cells", "magics", "__main__"},
 )
 
 MACHINES = 2
@@ -49,7 +48,7 @@ HOMES = {
     "yaml": {"doctor/compose_file.py"},
     "docker": {"servers/containers.py"},
     "rich": {"terminal.py"},
-    "matplotlib": {"plots/base.py", "plots/memory.py", "plots/telemetry.py", "views.py"},
+    "matplotlib": {"plots/base.py", "plots/memory.py", "plots/telemetry.py", "views/models.py"},
     "tqdm": {"batch.py"},
     "prometheus_client": {"servers/metrics_page.py"},
     "IPython": {"magics.py", "cells.py", "__init__.py"},

@@ -1,5 +1,5 @@
 """
-How what happened looks: the server's metrics, both sides of requests, and sums by model.
+How what happened looks: recorded requests, sinks, and the server's own metrics.
 """
 
 from __future__ import annotations
@@ -8,13 +8,100 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from . import units
-from .display import View
+from .. import units
+from ..display import GAP, View, for_terminal
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .reconcile import Flag, Reconciliation
+    from ..telemetry import SinkStatus, StoreStatus, TelemetryRecord
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..reconcile import Flag, Reconciliation
+
+
+def telemetry_view(frame: pd.DataFrame) -> View:
+    """Show the recorded requests, newest last."""
+    # pandas has three ways to say "missing"; here there is one.
+    plain = frame.astype(object).where(frame.notna(), None)
+    rows = tuple(_telemetry_row(row) for row in plain.to_dict("records"))
+    columns = ("time (UTC)", "model", "in", "out", "TTFT", "E2E latency", "status", "finish")
+    return View(
+        columns=columns,
+        numeric=frozenset(columns[2:6]),
+        rows=rows,
+        note=None if rows else "Nothing was recorded yet.",
+        data=json.loads(frame.to_json(orient="records", date_format="iso")),
+    )
+
+
+def _telemetry_row(row: dict[Any, Any]) -> tuple[str, ...]:
+    return (
+        f"{row['timestamp']:%m-%d %H:%M:%S}",
+        str(row["model"]),
+        units.count(row["input_tokens"]),
+        units.count(row["output_tokens"]),
+        units.seconds(row["ttft_s"]),
+        units.seconds(row["e2e_latency_s"]),
+        str(row["status"]),
+        row["finish_reason"] or row["error_type"] or units.UNKNOWN,
+    )
+
+
+def telemetry_status_view(status: StoreStatus) -> View:
+    """Show what is recorded, and a line for each sink."""
+    title = (
+        f"{status.path}: {status.rows:,} requests, {units.size(status.size_bytes)}"
+        f"{f', {_moment(status.first)} to {_moment(status.last)} (UTC)' if status.first else ''}"
+    )
+    failing = [f"{sink.name}: {sink.last_error}" for sink in status.sinks if sink.last_error]
+    return View(
+        title=title,
+        columns=("sink", "sent", "waiting", "rejected", "lost", "state") if status.sinks else (),
+        numeric=frozenset({"sent", "waiting", "rejected", "lost"}),
+        rows=tuple(_sink_row(sink) for sink in status.sinks),
+        note="\n".join(failing) or (None if status.sinks else "No sink was turned on yet."),
+        data=asdict(status),
+    )
+
+
+def _sink_row(sink: SinkStatus) -> tuple[str, ...]:
+    counts = (sink.sent, sink.waiting, sink.rejected, sink.lost)
+    return (sink.name, *map(units.count, counts), _sink_state(sink))
+
+
+def _sink_state(sink: SinkStatus) -> str:
+    if sink.failing_since is None:
+        return "well" if sink.last_sent_at else "nothing sent yet"
+    what = "to be corrected, failing" if sink.permanent else "failing"
+    return f"{what} since {_moment(sink.failing_since)}, again at {_moment(sink.retry_at)}"
+
+
+def _moment(timestamp: str | None) -> str:
+    return units.UNKNOWN if timestamp is None else timestamp[:19].replace("T", " ")
+
+
+def record_line(record: TelemetryRecord) -> str:
+    """Write a request as a line of a log."""
+    parts = (
+        _moment(record.timestamp),
+        record.model or units.UNKNOWN,
+        record.status,
+        record.finish_reason or record.error_type or units.UNKNOWN,
+        f"{units.count(record.input_tokens)} + {units.count(record.output_tokens)} tokens",
+        f"TTFT {units.seconds(record.ttft_s)}",
+        f"E2E {units.seconds(record.e2e_latency_s)}",
+    )
+    return for_terminal(GAP.join(parts))
+
+
+def record_json(record: TelemetryRecord) -> str:
+    """Write a request as a line for programs."""
+    return json.dumps(asdict(record))
+
 
 QUANTILES = ("p50", "p95", "p99")
 

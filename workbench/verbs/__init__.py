@@ -1,0 +1,37 @@
+"""
+The verbs, written once for the shell and for IPython.
+
+A command parses its arguments, calls one method of the session, and returns
+what is to be shown. How long work and streamed answers are drawn is the
+skin's: the terminal and the notebook cell each bring a :class:`Skin`.
+"""
+
+from __future__ import annotations
+
+import click
+
+from .base import Shown, Skin
+from .chat import chat, chat_options
+from .checks import doctor, probe, smoke
+from .models import models, plan
+from .notebooks import run
+from .server import down, logs, restart, status, up, use
+from .telemetry import chosen_options, telemetry
+
+__all__ = ["Shown", "Skin", "chat_options", "chosen_options", "telemetry", "workbench"]
+
+_VERBS = (
+    *(up, down, restart, use, status, logs),
+    *(models, plan),
+    *(chat, smoke, probe, doctor),
+    *(telemetry, run),
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def workbench() -> None:
+    """Start a vLLM, see that it is healthy, talk to it, and see what happened."""
+
+
+for _verb in _VERBS:
+    workbench.add_command(_verb)
