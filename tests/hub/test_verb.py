@@ -158,7 +158,7 @@ def test_what_was_fetched_is_served(tmp_path: Path, pocket_hub: Hub, monkeypatch
         session.fetch(REPOSITORY)
         try:
             status = session.up()
-            assert [model.root for model in status.models] == [str(tmp_path / "models" / "pocket")]
+            assert {model.root for model in status.models} == {str(tmp_path / "models" / "pocket")}
             assert session.chat("What is a KV cache?").text
         finally:
             session.down()

@@ -16,7 +16,7 @@ from tests.scripted_hub import REPOSITORY, hub
 from workbench.errors import ConfigError, FetchError, ServerStateError, SwitchError
 from workbench.records import ServerState, Verdict
 from workbench.session import Session
-from workbench.switch.journal import Journal, Stage
+from workbench.switch.journal import Journal, Stage, Underway, now
 
 pytestmark = pytest.mark.processes
 
@@ -350,6 +350,31 @@ def test_the_journal_holds_no_secret(session: Session):
     assert "hf_secret" not in "".join(
         path.read_text(errors="replace") for path in session.settings.state_dir.rglob("*.json")
     )
+
+
+def test_killed_before_the_old_one_was_told_to_end_it_is_not_taken_for_the_new_one(
+    session: Session,
+):
+    """What the journal has and what lives are the same: the switch goes back."""
+    session.up()
+    kept, before = Journal(session.settings.state_dir), session.server.recipe()
+    with kept.held():
+        kept.begin(
+            Underway(
+                model="pocket-mini",
+                arguments={"model": "pocket-mini", "backend": "embedded"},
+                before=before,
+                name="pocket",
+                stage=Stage.REPLACE,
+                at=now(),
+            )
+        )
+
+    with Session() as next_one:
+        next_one.up()
+        assert names(next_one) == ["pocket", "default"]
+        assert next_one.settings.origins["model"] == "default"
+    assert not journal(session).exists()
 
 
 def test_down_leaves_a_switch_that_was_cut_off(session: Session, typed: Typed):

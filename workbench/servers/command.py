@@ -4,9 +4,10 @@ What is run when the embedded server starts: the command line and its environmen
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,14 @@ class ServeSpec:
     tool_call_parser: str | None = None
     further_flags: tuple[str, ...] = ()
 
+    def as_json(self) -> dict[str, Any]:
+        """Write it as plain JSON values, so that it is the same after it was stored and read."""
+        told: dict[str, Any] = json.loads(json.dumps(asdict(self), default=str))
+        return told
+
     @classmethod
     def of_json(cls, values: Mapping[str, Any]) -> ServeSpec:
-        """Read what ``dataclasses.asdict`` wrote as JSON."""
+        """Read what :meth:`as_json` wrote."""
         told = dict(values)
         told["model_path"] = Path(told["model_path"])
         for name in ("served_model_names", "further_flags"):

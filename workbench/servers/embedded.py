@@ -17,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -164,7 +164,7 @@ class EmbeddedServer:
     def recipe(self) -> Recipe | None:
         """Say what runs, so that it can be started again; see ``servers.base.Server``."""
         lives = self._living()
-        return asdict(lives.spec) | {"model_path": str(lives.spec.model_path)} if lives else None
+        return lives.spec.as_json() if lives else None
 
     def replace(self, recipe: Recipe | None = None) -> bool:
         """
