@@ -188,6 +188,7 @@ def _date_ticks(axes: Axes) -> None:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(written)
     axes.xaxis.get_offset_text().set_color(INK)
+    axes.tick_params(axis="x", pad=8)  # the first one would touch the lowest duration
     axes.set_xlabel("time of sending (UTC)", color=INK)
 
 
