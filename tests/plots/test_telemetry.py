@@ -77,6 +77,30 @@ def test_a_cache_that_nobody_spoke_of_is_not_empty():
     assert [each.get_text() for each in figure.legends[0].get_texts()] == ["input", "output"]
 
 
+def test_a_model_without_tokens_has_no_bar():
+    """One that nobody serves: its requests failed, and are in the other pictures."""
+    (axes,) = plots.tokens(frame({"output_tokens": 7}, {"model": "unknown"})).axes
+
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["pocket"]
+
+
+def test_within_a_minute_a_time_is_still_a_time():
+    """Two requests a second apart: hours, minutes and seconds, and not the seconds alone."""
+    sent = [{"timestamp": f"2026-03-01T12:00:0{second}.000000Z"} for second in (1, 2)]
+    below = plots.latency(frame(*({**each, "e2e_latency_s": 1.0} for each in sent))).axes[1]
+    below.figure.draw_without_rendering()
+
+    labels = [label.get_text() for label in below.get_xticklabels()]
+    assert all(label.startswith("12:00:0") for label in labels)
+
+
+def test_none_of_two_kinds_of_errors_is_the_most_frequent():
+    """One each."""
+    kinds = [{"status": "error", "error_type": name} for name in ("TimeoutError", "OSError")]
+
+    assert titles(plots.errors(frame(*kinds))) == "100.0% of 2 requests failed"
+
+
 def test_no_errors_is_good_news():
     """And no empty axes."""
     figure = plots.errors(frame(ROWS[0]))

@@ -83,7 +83,8 @@ def tokens(frame: pd.DataFrame) -> Figure:
     """Draw the tokens of each model: read from the prefix cache, read anew, written."""
     sums = frame.groupby("model")[["input_tokens", "cached_tokens", "output_tokens"]].sum()
     sums = sums.fillna(0).astype("float64").sort_values("output_tokens", ascending=False)
-    if not sums.to_numpy().any():
+    sums = sums[sums.any(axis="columns")]  # a model that nobody serves has a row, and no bar
+    if not len(sums):
         return _nothing("No tokens were counted")
     figure, (axes,) = _figure(rows=1, height=1.6 + 0.5 * len(sums))
     parts = {
@@ -180,9 +181,14 @@ def _time_axis(axis: Any) -> None:
 
 def _date_ticks(axes: Axes) -> None:
     locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
+    written = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+    # Within a minute it writes seconds alone, and "24.5" is no time to anybody.
+    written.formats[-1], written.zero_formats[-1] = "%H:%M:%S.%f", "%H:%M:%S"
+    written.offset_formats[-1] = "%Y-%b-%d"
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(written)
     axes.xaxis.get_offset_text().set_color(INK)
+    axes.tick_params(axis="x", pad=8)  # the first one would touch the lowest duration
     axes.set_xlabel("time of sending (UTC)", color=INK)
 
 
@@ -229,5 +235,7 @@ def _tokens_finding(sums: pd.DataFrame, *, cached: bool) -> str:
 
 
 def _errors_finding(frame: pd.DataFrame, counts: pd.Series[int]) -> str:
-    share = counts.sum() / len(frame)
-    return f"{share:.1%} of {len(frame):,} requests failed, most by {counts.index[0]}"
+    failed = f"{counts.sum() / len(frame):.1%} of {len(frame):,} requests failed"
+    if list(counts).count(counts.iloc[0]) > 1:
+        return failed  # none is the most frequent
+    return f"{failed}, most by {counts.index[0]}"
