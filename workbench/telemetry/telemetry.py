@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -157,6 +157,24 @@ class Telemetry:
         """Record an outcome: microseconds for the caller, and never an exception."""
         # Backend and URL are taken now: the session may have switched when the thread gets to it.
         self._writer.put(partial(self._recorder, outcome, self.backend, self.base_url, self.tags))
+
+    def keep(self, records: Sequence[TelemetryRecord]) -> int:
+        """
+        Write records that were made elsewhere, before this returns, and have them sent on.
+
+        Returns:
+            How many were new: one that is there already is there once.
+
+        Raises:
+            StoreError: The file can't be written now. Trying again is safe.
+
+            ValueError: A record holds what its column can't; none was written.
+        """
+        with Store(self.path) as store:
+            before = last_seq(store)
+            new = store.append(records)
+        self._behind.written(new, before)
+        return new
 
     def flush(self, timeout_s: float = FLUSH_TIMEOUT_S) -> bool:
         """

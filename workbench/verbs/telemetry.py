@@ -5,6 +5,7 @@ The verb ``telemetry``: what was recorded, where it went, and what the server co
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -44,6 +45,8 @@ class Moment(click.ParamType[datetime | timedelta]):
         except ValueError:
             self.fail(f"{value!r} is neither 30m, 6h, 7d nor 2026-03-01T12:00.", param, ctx)
 
+
+TELL_EVERY_S = 60.0
 
 STATUSES = ("ok", "error", "interrupted")
 
@@ -135,6 +138,24 @@ def _window(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Seconds to watch; 0: since the server's start, without waiting.",
     )(command)
+
+
+@telemetry.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True)
+@click.pass_obj
+def serve(skin: Skin, /, host: str, port: int) -> None:
+    """Receive what others send to LOGGING_ENDPOINT; keep it, and send it on."""
+    from ..sidecar import counted, sidecar
+
+    with sidecar(skin.session, host=host, port=port) as receiver:
+        at = "http://{}:{}".format(*receiver.server_address[:2])
+        click.echo(f"Set where records come from: LOGGING_ENDPOINT={at}/logs (Ctrl-C ends it)")
+        told = ""
+        while True:
+            time.sleep(TELL_EVERY_S)
+            if (now := counted(receiver)) != told:
+                click.echo(told := now, err=True)
 
 
 @telemetry.command()

@@ -28,7 +28,7 @@ def telemetry_view(frame: pd.DataFrame) -> View:
     # pandas has three ways to say "missing"; here there is one.
     plain = frame.astype(object).where(frame.notna(), None)
     rows = tuple(_telemetry_row(row) for row in plain.to_dict("records"))
-    columns = ("time (UTC)", "model", "in", "out", "TTFT", "E2E latency", "status", "finish")
+    columns = ("time (UTC)", "model", "in", "out", "TTFT", "E2E latency", "status", "ended by")
     return View(
         columns=columns,
         numeric=frozenset(columns[2:6]),
@@ -188,7 +188,10 @@ def _flag_text(flag: Flag) -> str:
 def summary_view(by_model: pd.DataFrame) -> View:
     """Show the recorded requests by model."""
     plain = by_model.astype(object).where(by_model.notna(), None)
-    columns = ("model", "requests", "failed", "TTFT p50", "p95", "TPOT p50", "p95", "in", "out")
+    columns = (
+        *("model", "requests", "failed", "TTFT p50", "TTFT p95"),
+        *("TPOT p50", "TPOT p95", "tokens in", "tokens out"),
+    )
     return View(
         columns=columns,
         numeric=frozenset(columns[1:]),

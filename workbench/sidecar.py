@@ -1,0 +1,92 @@
+"""
+``workbench telemetry serve``: others' records into this folder's file, and on to its sinks.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from .errors import ConfigError
+from .telemetry.receiver import PATH, Receiver
+from .urls import is_loopback
+
+if TYPE_CHECKING:
+    from .session import Session
+    from .settings import Settings
+
+RECEIVED_LOG = "received.jsonl"
+
+
+@contextmanager
+def sidecar(session: Session, *, host: str, port: int) -> Iterator[Receiver]:
+    """
+    Receive in the background while this lasts; what was accepted by its end is in the file.
+
+    Args:
+        port: 0 for any free one; ``server_address`` says which.
+
+    Raises:
+        ConfigError: Anybody could write there, it would send to itself, or the
+            port cannot be had.
+    """
+    settings = session.settings
+    token = settings.logging_endpoint_token.reveal() if settings.logging_endpoint_token else None
+    _refuse_open_door(host, token)
+    _refuse_circle(settings, host, port)
+    log = settings.state_dir / "logs" / RECEIVED_LOG
+    try:
+        receiver = Receiver((host, port), session.telemetry.keep, log=log, token=token)
+    except OSError as exc:
+        raise ConfigError(
+            f"{host}:{port} cannot be listened on: {exc.strerror}.",
+            hint="Take another: workbench telemetry serve --port 5001",
+            key="port",
+            source="argument",
+        ) from exc
+    thread = threading.Thread(target=receiver.serve_forever, name="workbench-sidecar")
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.end()
+        thread.join()
+
+
+def counted(receiver: Receiver) -> str:
+    """Say what was received so far."""
+    return (
+        f"{receiver.records:,} records, {receiver.log_lines:,} log lines, "
+        f"{receiver.refused:,} requests refused"
+    )
+
+
+def _refuse_open_door(host: str, token: str | None) -> None:
+    if token is None and not is_loopback(f"http://{host}"):
+        raise ConfigError(
+            f"On {host} everybody who reaches this machine could write records.",
+            hint="Set LOGGING_ENDPOINT_TOKEN here and where it is sent from, or take --host "
+            "127.0.0.1.",
+            key="logging_endpoint_token",
+            source="default",
+        )
+
+
+def _refuse_circle(settings: Settings, host: str, port: int) -> None:
+    """What comes in would go out, and come in again."""
+    if settings.logging_endpoint is None:
+        return
+    there = urlsplit(settings.logging_endpoint.reveal())
+    same_host = there.hostname == host or (
+        is_loopback(f"http://{host}") and is_loopback(f"http://{there.hostname}")
+    )
+    if same_host and there.port == port and there.path == PATH:
+        raise ConfigError(
+            "LOGGING_ENDPOINT is this very address: what is received would be sent to itself.",
+            hint="Unset it here, and set it where the records come from.",
+            key="logging_endpoint",
+            source=settings.origins["logging_endpoint"],
+        )
