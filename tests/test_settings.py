@@ -214,7 +214,7 @@ def test_the_server_that_was_started_is_meant_by_later_commands(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("profiles", "meant"),
-    [("cpu", "cpu"), ("cpu,observe", "cpu"), ("observe, cpu", "cpu"), ("observe", None)],
+    [("cpu", "cpu"), ("cpu,sidecar", "cpu"), ("observe, cpu", "cpu"), ("observe", None)],
 )
 def test_what_watches_is_no_server(project: Path, profiles: str, meant: str | None):
     """COMPOSE_PROFILES may name Prometheus and Grafana beside the server, in any order."""

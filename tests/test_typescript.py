@@ -17,6 +17,7 @@ from tests.helpers import eventually, lives
 from workbench.errors import MissingDependencyError, TypeScriptError
 from workbench.records import SamplingParams
 from workbench.session import Session
+from workbench.sidecar import sidecar
 from workbench.typescript import FOLDER, TypeScript, decisive_lines, of_session
 
 KEY = "sk-a-key-of-its-own"
@@ -323,3 +324,31 @@ def test_a_cell_talks_to_the_sessions_server(of_server):
 
     assert list(of_server.run_source(source)) == ["pocket [ 'pocket', 'default' ]"]
     assert os.environ.get("OPENAI_API_KEY") is None
+
+
+@pytest.mark.engine
+def test_its_record_arrives_where_ours_go(typescript, served: Session, tmp_path: Path, monkeypatch):
+    """``log.ts`` asks the real server, and the receiving end has its row."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    server = served.server
+    with Session() as session, sidecar(session, host="127.0.0.1", port=0) as receiver:
+        environ = {
+            **os.environ,
+            "OPENAI_BASE_URL": server.base_url,
+            "OPENAI_API_KEY": server.api_key,
+            "LOGGING_ENDPOINT": "http://{}:{}/logs".format(*receiver.server_address[:2]),
+        }
+        done = subprocess.run(
+            ["npx", "tsx", "log.ts", QUESTION, "-t", "0"],
+            cwd=typescript.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        [row] = session.telemetry.tail(last=5, follow=False)
+
+    assert done.stdout.startswith("The KV cache")
+    assert (row.session, row.model, row.finish_reason) == ("log.ts", "pocket", "stop")
+    assert row.output_tokens > 10

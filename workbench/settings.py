@@ -44,6 +44,9 @@ COMPOSE_GPU_MEMORY_UTILIZATION = 0.85
 CHOSEN = "backend"
 """The file of the state folder that says which server was started last."""
 
+NO_SERVERS = ("observe", "sidecar")
+"""Profiles of the compose file that run beside a server."""
+
 ALIAS = "default"
 """What every model that we serve is called too, so that a switch changes no application."""
 
@@ -215,9 +218,9 @@ def _hub(text: str) -> str:
 
 
 def _profile(text: str) -> str | None:
-    """Take the first that is a server: `observe` may stand beside it, in any order."""
+    """Take the first that is a server: others may stand beside it, in any order."""
     names = [name.strip() for name in text.split(",")]
-    return next((name for name in names if name and name != "observe"), None)
+    return next((name for name in names if name and name not in NO_SERVERS), None)
 
 
 def _secret(text: str) -> Secret:

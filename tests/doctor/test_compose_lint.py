@@ -146,6 +146,17 @@ def test_the_verb_reads_the_file_that_compose_reads(name: str, project: Path):
     assert doctor("--profile", "good") == (0, name)
 
 
+def test_another_program_in_vllms_image_is_no_vllm(lint_text: LintText):
+    """It has a Python for others too, and what holds for a start of vLLM does not hold for them."""
+    text = """
+        services:
+          sidecar:
+            image: vllm/vllm-openai:v0.33.0
+            entrypoint: [python3, -m, workbench, telemetry, serve]
+        """
+    assert [finding.id for finding in lint_text(text).findings] == ["no-vllm-service"]
+
+
 def test_a_profile_that_is_not_there_is_said_with_those_that_are(lint_text: LintText):
     """An empty report would look like a clean one."""
     with pytest.raises(ConfigError, match="no service 'gpu' that runs vLLM; those it has: vllm"):

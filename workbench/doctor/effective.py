@@ -315,4 +315,12 @@ def runs_vllm(service: Service) -> bool:
     """Whether a service is vLLM, by its image's name or by what it runs."""
     it = Container(service)
     words = _script_words(it.script) if it.script else it.argv
-    return bool(re.search(r"(^|/)vllm\b", service.image)) or _vllm_at(words) is not None
+    if _vllm_at(words) is not None:
+        return True
+    return bool(re.search(r"(^|/)vllm\b", service.image)) and not _is_another_module(words)
+
+
+def _is_another_module(words: Sequence[str]) -> bool:
+    """Tell ``python -m something``: an image of vLLM's has a Python for other programs too."""
+    runs_module = len(words) > 2 and words[1] == "-m"
+    return runs_module and PurePosixPath(words[0]).name.startswith("python")
