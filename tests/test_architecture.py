@@ -124,6 +124,18 @@ def test_import_loads_nothing_heavy():
     assert loaded & {"openai", "pandas", "IPython", "asyncio", "click", "sqlite3"} == set()
 
 
+def test_a_client_does_not_load_what_a_switch_needs():
+    """Each client asks whether one is under way; how one is done is a tenth of a second more."""
+    code = "import sys, workbench.switch; print(*sys.modules)"
+    loaded = set(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+
+    assert loaded & {"workbench.planning", "workbench.doctor", "workbench.switch.use"} == set()
+
+
 def test_a_status_does_not_load_the_hubs_library(tmp_path: Path):
     """It takes half a second to import, and a status has 0.3 s for everything."""
     code = (

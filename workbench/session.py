@@ -174,7 +174,7 @@ class Session:
         Raises:
             SwitchError: It failed; its report says at what. The model before serves.
         """
-        from .switch import use
+        from .switch.use import use
 
         return use(
             self,
@@ -194,21 +194,21 @@ class Session:
         **arguments: Any,
     ) -> SwitchPlan:
         """Say what :meth:`use` would do, and touch nothing; see ``workbench.switch.dry_run``."""
-        from .switch import dry_run
+        from .switch.dry_run import dry_run
 
         return dry_run(self, model, drain_timeout_s=drain_timeout_s, force=force, **arguments)
 
     def _settle(self, on_progress: Callable[[Progress], None]) -> None:
         """Finish a switch that was killed half-way, or go back."""
         if self._journal_is_there():
-            from .switch import settle
+            from .switch.use import settle
 
             settle(self, on_progress)
 
     def _forget_switch(self) -> None:
         """Leave a switch that was killed as it is: nothing is to run any more."""
         if self._journal_is_there():
-            from .switch import forget
+            from .switch.use import forget
 
             forget(self)
 
@@ -272,7 +272,7 @@ class Session:
         status = self.server.status()
         if not self._journal_is_there():
             return status
-        from .switch import what_is_under_way
+        from .switch.use import what_is_under_way
 
         return replace(status, detail=what_is_under_way(self.settings.state_dir) or status.detail)
 
