@@ -120,7 +120,8 @@ def fill(path: Path, rows: int) -> None:
         for start in range(0, rows, BATCH):
             numbers = range(start, min(rows, start + BATCH))
             store.append([record(n, begun + timedelta(seconds=n / PER_SECOND)) for n in numbers])
-            seal_next(store)
+            while seal_next(store):
+                pass
 
 
 def bare(path: Path) -> pd.DataFrame:
