@@ -19,7 +19,7 @@ PACKAGE = PROJECT / "workbench"
 # From the bottom up. CONTRIBUTING.md draws it.
 LEVELS = (
     {"errors", "records"},
-    {"metrics", "units", "urls", "settings", "secretfile", "display", "vram"}
+    {"metrics", "units", "urls", "settings", "setting_values", "secretfile", "display", "vram"}
     | {"notebook_cell", "filelock", "hubfiles", "metric_names", "scrapes", "reconcile"}
     | {"bootlog", "failures", "fingerprints"},
     {"client", "servers", "telemetry", "catalogue", "hub", "model_facts", "predictions"},

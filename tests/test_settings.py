@@ -8,6 +8,7 @@ import pytest
 
 from workbench import settings
 from workbench.errors import ConfigError
+from workbench.setting_values import tags_of
 
 
 def load(home: Path, environ: dict[str, str] | None = None, **arguments: object):
@@ -127,7 +128,7 @@ def test_telemetrys_settings_are_read_as_people_write_them(project: Path):
     )
 
     assert (found.telemetry_max_bytes, found.telemetry_max_age_days) == (500 * 2**20, 0.5)
-    assert settings.tags_of(found.telemetry_tags) == {"team": "blue", "run": "7=8"}
+    assert tags_of(found.telemetry_tags) == {"team": "blue", "run": "7=8"}
 
 
 def test_an_unknown_setting_is_a_programming_error(project: Path):

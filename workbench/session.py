@@ -31,6 +31,7 @@ from .records import (
 from .servers.base import Server
 from .servers.embedded import EmbeddedServer
 from .serving import open_server, remote_model, wanted_of_hub
+from .setting_values import tags_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -648,7 +649,7 @@ def open_telemetry(settings: Settings, *, session: str, base_url: str | None) ->
         user=settings.user or _login_name(),
         backend=settings.backend,
         base_url=base_url,
-        tags=settings_module.tags_of(settings.telemetry_tags),
+        tags=tags_of(settings.telemetry_tags),
         plain_hash=settings.telemetry_hash == "sha256",
         contents=redact if settings.telemetry_contents else None,
         retention=Retention(

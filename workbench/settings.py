@@ -11,29 +11,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
-from urllib.parse import urlsplit
+from typing import Any
 
+from . import setting_values as read
 from .errors import ConfigError
-from .urls import bare_url
-
-Backend: TypeAlias = Literal["embedded", "compose", "remote"]
-
-BACKENDS: tuple[Backend, ...] = ("embedded", "compose", "remote")
-
-WaitOrFail: TypeAlias = Literal["wait", "fail"]
-
-WAIT_OR_FAIL: tuple[WaitOrFail, ...] = ("wait", "fail")
-
-PromptHash: TypeAlias = Literal["hmac", "sha256"]
-
-PROMPT_HASHES: tuple[PromptHash, ...] = ("hmac", "sha256")
+from .setting_values import BACKENDS, Backend, PromptHash, Secret, Url, WaitOrFail
 
 COMPOSE_MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 COMPOSE_MAX_MODEL_LEN = 8192
@@ -43,9 +30,6 @@ COMPOSE_GPU_MEMORY_UTILIZATION = 0.85
 
 CHOSEN = "backend"
 """The file of the state folder that says which server was started last."""
-
-NO_SERVERS = ("observe", "sidecar")
-"""Profiles of the compose file that run beside a server."""
 
 ALIAS = "default"
 """What every model that we serve is called too, so that a switch changes no application."""
@@ -60,29 +44,6 @@ HUB = "https://huggingface.co"
 
 BOOT_TIMEOUT_S = {"embedded": 600, "compose": 3600, "remote": 600}
 """A first start in a container downloads the model and compiles kernels."""
-
-
-class Secret:
-    """A string that shows itself only when asked to: ``secret.reveal()``."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the string itself."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(…)"
-
-
-class Url(Secret):
-    """An address that may hold a password or a key, and shows itself without them."""
-
-    def __repr__(self) -> str:
-        return bare_url(self._value) or "Url(…)"
 
 
 def _setting(
@@ -103,142 +64,6 @@ def _setting(
     return field(default=default, metadata=known)
 
 
-def _whole(text: str) -> int:
-    # int() also takes 1_024, which Compose would hand on to vLLM as it stands.
-    if not re.fullmatch(r"[+-]?[0-9]{1,15}", text.strip()):
-        raise ValueError("it is a whole number")
-    return int(text)
-
-
-def _real(text: str) -> float:
-    if "_" in text:  # as above
-        raise ValueError("it is a number")
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("it is a number") from None
-
-
-def _positive(text: str) -> int:
-    value = _whole(text)
-    if value <= 0:
-        raise ValueError("it must be above zero")
-    return value
-
-
-def _positive_real(text: str) -> float:
-    value = _real(text)
-    if not 0 < value < float("inf"):
-        raise ValueError("it must be above zero")
-    return value
-
-
-def _share(text: str) -> float:
-    value = _real(text)
-    if not 0 < value <= 1:
-        raise ValueError("it is a share: above 0, at most 1")
-    return value
-
-
-def _port(text: str) -> int:
-    value = _whole(text)
-    if not 0 <= value <= 65535:
-        raise ValueError("a port is a number from 0 (any free one) to 65535")
-    return value
-
-
-def _backend(text: str) -> Backend:
-    if text not in BACKENDS:
-        raise ValueError(f"it is one of: {', '.join(BACKENDS)}")
-    return text
-
-
-def _wait_or_fail(text: str) -> WaitOrFail:
-    if text not in WAIT_OR_FAIL:
-        raise ValueError(f"it is one of: {', '.join(WAIT_OR_FAIL)}")
-    return text
-
-
-def _prompt_hash(text: str) -> PromptHash:
-    if text not in PROMPT_HASHES:
-        raise ValueError(f"it is one of: {', '.join(PROMPT_HASHES)}")
-    return text
-
-
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as exc:
-        raise ValueError(f"it is no regular expression: {exc}") from None
-    return text
-
-
-def _tags(text: str) -> str:
-    tags_of(text)
-    return text
-
-
-def tags_of(text: str | None) -> dict[str, str]:
-    """
-    Read ``name=value, name=value``.
-
-    Raises:
-        ValueError: A part has no name or no ``=``.
-    """
-    pairs = [part.partition("=") for part in (text or "").split(",") if part.strip()]
-    if any(not name.strip() or not equals for name, equals, _ in pairs):
-        raise ValueError("tags look like team=blue, run=7")
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-_SIZES = {"": 1, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-def _bytes(text: str) -> int:
-    found = re.fullmatch(r"([0-9]{1,15}) ?([KMG]iB)?", text.strip(), re.IGNORECASE)
-    if not found or not int(found[1]):
-        raise ValueError("it is a number of bytes, or 500 MiB, or 2 GiB")
-    return int(found[1]) * _SIZES[(found[2] or "").upper()]
-
-
-def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.username or parts.password:
-        raise ValueError("a password does not belong into a URL; use WORKBENCH_API_KEY")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("a base URL looks like http://localhost:8000/v1")
-    return text.rstrip("/")
-
-
-def _hub(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("a hub's address looks like https://huggingface.co")
-    return text.rstrip("/")
-
-
-def _profile(text: str) -> str | None:
-    """Take the first that is a server: others may stand beside it, in any order."""
-    names = [name.strip() for name in text.split(",")]
-    return next((name for name in names if name and name not in NO_SERVERS), None)
-
-
-def _secret(text: str) -> Secret:
-    text = text.strip()
-    # It becomes an HTTP header. What is wrong is not quoted: it is a secret.
-    if not text.isascii() or not text.isprintable():
-        raise ValueError("it holds characters that a key cannot have")
-    return Secret(text)
-
-
-def _switch(text: str) -> bool:
-    if text.lower() in ("1", "true", "yes", "on"):
-        return True
-    if text.lower() in ("0", "false", "no", "off"):
-        return False
-    raise ValueError("it is 1 or 0")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """
@@ -256,28 +81,28 @@ class Settings:
         "embedded",
         "WORKBENCH_BACKEND",
         help="which server: embedded (vLLM on this CPU), compose (a container), remote (a URL)",
-        parse=_backend,
+        parse=read.backend,
     )
     base_url: str | None = _setting(
         None,
         "WORKBENCH_BASE_URL",
         "OPENAI_BASE_URL",
         help="the remote server's URL, with /v1; setting it chooses backend remote",
-        parse=_base_url,
+        parse=read.base_url,
     )
     api_key: Secret | None = _setting(
         None,
         "WORKBENCH_API_KEY",
         "OPENAI_API_KEY",
         help="the remote server's key (OPENAI_API_KEY only beside OPENAI_BASE_URL)",
-        parse=_secret,
+        parse=read.secret,
     )
     profile: str | None = _setting(
         None,
         "WORKBENCH_PROFILE",
         "COMPOSE_PROFILES",
         help="service of the compose file; default: the one that suits this machine",
-        parse=_profile,
+        parse=read.profile,
     )
     image: str | None = _setting(
         None, "WORKBENCH_IMAGE", help="container image; default: the compose file's"
@@ -293,103 +118,103 @@ class Settings:
         help=f"names that requests use, spaces between; default: the model's own and {ALIAS!r}",
     )
     port: int = _setting(
-        8000, "WORKBENCH_PORT", help="port on 127.0.0.1; 0 takes a free one", parse=_port
+        8000, "WORKBENCH_PORT", help="port on 127.0.0.1; 0 takes a free one", parse=read.port
     )
     max_model_len: int | None = _setting(
         None,
         "WORKBENCH_MAX_MODEL_LEN",
         help="context length in tokens, never more than the model's own; compose: auto too",
-        parse=_positive,
+        parse=read.positive,
         for_compose=("auto", "-1"),
     )
     gpu_memory_utilization: float | None = _setting(
         None,
         "WORKBENCH_GPU_MEMORY_UTILIZATION",
         help="share of the GPU's memory that vLLM may use; default: the compose file's",
-        parse=_share,
+        parse=read.share,
     )
     kv_cache_gib: float = _setting(
         0.25,
         "WORKBENCH_KV_CACHE_GIB",
         "VLLM_CPU_KVCACHE_SPACE",
         help="KV cache of the embedded engine, GiB of host memory",
-        parse=_positive_real,
+        parse=read.positive_real,
     )
     vllm_api_key: Secret | None = _setting(
         None,
         "VLLM_API_KEY",
         help="the key a container is started with; default: one is made",
-        parse=_secret,
+        parse=read.secret,
     )
     hf_token: Secret | None = _setting(
         None,
         "HF_TOKEN",
         "HUGGING_FACE_HUB_TOKEN",
         help="for models that ask for a licence",
-        parse=_secret,
+        parse=read.secret,
     )
     hf_endpoint: str = _setting(
-        HUB, "HF_ENDPOINT", help="the hub that models are fetched from", parse=_hub
+        HUB, "HF_ENDPOINT", help="the hub that models are fetched from", parse=read.hub
     )
     offline: bool = _setting(
         False,
         "HF_HUB_OFFLINE",
         help="1 asks no hub: what is not in models/ is not fetched",
-        parse=_switch,
+        parse=read.switch,
     )
     boot_timeout_s: int = _setting(
         None,
         "WORKBENCH_BOOT_TIMEOUT_S",
         help="how long a start may take before it is given up, seconds",
-        parse=_positive,
+        parse=read.positive,
     )
     during_switch: WaitOrFail = _setting(
         "wait",
         "WORKBENCH_DURING_SWITCH",
         help="what a request does while models are switched: wait for it, or fail at once",
-        parse=_wait_or_fail,
+        parse=read.wait_or_fail,
     )
     telemetry: bool = _setting(
         True,
         "WORKBENCH_TELEMETRY",
         help="1 records every request in the state folder, 0 does not",
-        parse=_switch,
+        parse=read.switch,
     )
     telemetry_hash: PromptHash = _setting(
         "hmac",
         "WORKBENCH_TELEMETRY_HASH",
         help="hmac hashes prompts with a key of this folder; sha256 as other programs do",
-        parse=_prompt_hash,
+        parse=read.prompt_hash,
     )
     telemetry_contents: bool = _setting(
         False,
         "WORKBENCH_TELEMETRY_CONTENTS",
         help="1 records prompts and answers too, and sends them to the sinks",
-        parse=_switch,
+        parse=read.switch,
     )
     telemetry_redact: str | None = _setting(
         None,
         "WORKBENCH_TELEMETRY_REDACT",
         help="a regular expression; what it matches in prompts and answers is not recorded",
-        parse=_pattern,
+        parse=read.pattern,
     )
     telemetry_tags: str | None = _setting(
         None,
         "WORKBENCH_TELEMETRY_TAGS",
         help="recorded with every request: team=blue, run=7",
-        parse=_tags,
+        parse=read.tags,
     )
     telemetry_max_age_days: float = _setting(
         365.0,
         "WORKBENCH_TELEMETRY_MAX_AGE_DAYS",
         help="older requests are deleted, days",
-        parse=_positive_real,
+        parse=read.positive_real,
     )
     telemetry_max_bytes: int = _setting(
         2 * 2**30,
         "WORKBENCH_TELEMETRY_MAX_BYTES",
         help="beyond it the oldest requests are deleted: bytes, or 500 MiB, 2 GiB",
-        parse=_bytes,
+        parse=read.bytes,
     )
     logging_endpoint: Url | None = _setting(
         None,
@@ -398,7 +223,7 @@ class Settings:
         parse=Url,
     )
     logging_endpoint_token: Secret | None = _setting(
-        None, "LOGGING_ENDPOINT_TOKEN", help="the bearer token for it", parse=_secret
+        None, "LOGGING_ENDPOINT_TOKEN", help="the bearer token for it", parse=read.secret
     )
     telemetry_jsonl: Path | None = _setting(
         None, "WORKBENCH_TELEMETRY_JSONL", help="a file that gets a line a record", parse=Path
@@ -422,7 +247,7 @@ class Settings:
         parse=Url,
     )
     otel_headers: Secret | None = _setting(
-        None, "OTEL_EXPORTER_OTLP_HEADERS", help="name=value,… sent with them", parse=_secret
+        None, "OTEL_EXPORTER_OTLP_HEADERS", help="name=value,… sent with them", parse=read.secret
     )
     otel_protocol: str = _setting(
         "http/protobuf", "OTEL_EXPORTER_OTLP_PROTOCOL", help="http/protobuf is what there is"
@@ -455,7 +280,7 @@ class Settings:
         None,
         "AZURE_COSMOS_KEY",
         help="its key; default: who is signed in to Azure",
-        parse=_secret,
+        parse=read.secret,
     )
     azure_cosmos_database: str = _setting(
         "workbench", "AZURE_COSMOS_DATABASE", help="its database, made if that is allowed"
@@ -467,7 +292,7 @@ class Settings:
         None,
         "AZURE_COSMOS_TTL_S",
         help="how long a record is kept there, seconds; default: for ever",
-        parse=_positive,
+        parse=read.positive,
     )
     azure_eventgrid_endpoint: str | None = _setting(
         None,
@@ -478,7 +303,7 @@ class Settings:
         None,
         "AZURE_EVENTGRID_KEY",
         help="its key; default: who is signed in to Azure",
-        parse=_secret,
+        parse=read.secret,
     )
     azure_eventgrid_topic: str | None = _setting(
         None, "AZURE_EVENTGRID_TOPIC", help="the topic, if the endpoint is a namespace's"
@@ -583,7 +408,7 @@ def cannot_be_used(settings: Settings, exc: OSError) -> ConfigError | None:
 
 def without_secrets(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what must not be written down."""
-    secret = {item.name for item in fields(Settings) if item.metadata.get("parse") is _secret}
+    secret = {item.name for item in fields(Settings) if item.metadata.get("parse") is read.secret}
     return {name: value for name, value in arguments.items() if name not in secret}
 
 
@@ -716,7 +541,7 @@ def _parsed(key: str, text: str, parse: Callable[[str], Any], source: str) -> An
     try:
         return parse(text)
     except ValueError as exc:
-        secret = parse is _secret or (parse in (_base_url, _hub) and "@" in text)
+        secret = parse is read.secret or (parse in (read.base_url, read.hub) and "@" in text)
         shown = "what it is" if secret else repr(text)
         raise ConfigError(
             f"{key} cannot be {shown} (from {source}): {exc}.",

@@ -14,7 +14,7 @@ import yaml
 from workbench.doctor import lint
 from workbench.metric_names import METRICS
 from workbench.servers.profiles import PROFILES
-from workbench.settings import NO_SERVERS
+from workbench.setting_values import NO_SERVERS
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 OBSERVE = PROJECT / "container/observe"

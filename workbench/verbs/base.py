@@ -13,7 +13,7 @@ import click
 from ..display import Json, View
 from ..records import Generation, Progress, SamplingParams
 from ..session import Session
-from ..settings import BACKENDS
+from ..setting_values import BACKENDS
 
 if TYPE_CHECKING:
     from ..client import Ask, Messages

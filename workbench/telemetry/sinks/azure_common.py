@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...errors import ConfigError, MissingDependencyError, SinkError
-from ...settings import Secret
+from ...setting_values import Secret
 from .answers import raise_for, seconds_of
 from .parts import RefusedBatchError
 

@@ -21,7 +21,8 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
 from ...errors import ConfigError, MissingDependencyError, SinkError
-from ...settings import Settings, Url
+from ...setting_values import Url
+from ...settings import Settings
 from ..record import TelemetryRecord
 from .base import Sink
 from .document import document_of
