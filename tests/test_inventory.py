@@ -140,6 +140,7 @@ def test_the_last_boot_and_the_last_probe_are_there(session: Session):
     assert row[-2:] == ("2026-11-23, 3.00 s", "2026-11-24, 1 PASS, 1 WARN")
 
 
+@pytest.mark.processes
 def test_in_the_shell_it_is_a_table_or_json(project: Path):
     """And an unknown card is a line with the ones that are known."""
     table = workbench("models", "--gpu", "7900xtx", home=project)

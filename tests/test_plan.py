@@ -9,6 +9,8 @@ import pytest
 
 from tests.test_shell import workbench
 
+pytestmark = pytest.mark.processes
+
 FIELDS = {
     *("fits", "weights_bytes", "overhead_bytes", "kv_bytes_per_token", "kv_cache_bytes"),
     *("kv_cache_tokens", "max_model_len", "max_concurrency", "flags", "confidence"),

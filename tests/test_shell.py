@@ -23,6 +23,8 @@ from tests.scripted import (
 )
 from workbench import __main__, verbs
 
+pytestmark = pytest.mark.processes
+
 
 def workbench(
     *arguments: str, home: Path, stdin: str | None = None, **environment: str

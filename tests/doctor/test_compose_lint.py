@@ -123,6 +123,7 @@ def test_a_profile_is_linted_alone(lint_text: LintText):
     assert not bad.ok
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", ["compose.yaml", "compose.yml", "docker-compose.yaml"])
 def test_the_verb_reads_the_file_that_compose_reads(name: str, project: Path):
     """Compose knows four names; --profile leaves the other services out of the exit status too."""

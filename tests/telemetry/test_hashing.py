@@ -122,6 +122,7 @@ def test_two_folders_have_two_keys(tmp_path: Path) -> None:
     assert load_or_make_key(tmp_path / "a.key") != load_or_make_key(tmp_path / "b.key")
 
 
+@pytest.mark.processes
 def test_kernels_that_start_at_once_agree_on_the_key(
     tmp_path: Path, run_kernels: Callable[..., list[str]]
 ) -> None:

@@ -221,6 +221,7 @@ def test_a_record_that_breaks_a_sink_is_found(path: Path, make_generation: MakeG
         assert "TypeError: it has no form" in (status(telemetry).last_error or "")
 
 
+@pytest.mark.processes
 def test_one_process_sends_at_a_time(path: Path, make_generation: MakeGeneration) -> None:
     """
     Of two sessions on one file one sends the rows of both; when it ends the other goes on.

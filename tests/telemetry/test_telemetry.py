@@ -341,6 +341,7 @@ def test_a_forgotten_telemetry_ends_its_thread(path: Path, make_generation: Make
     assert rows(path) == 1
 
 
+@pytest.mark.processes
 def test_a_process_that_exits_has_written_everything(path: Path, run_kernels: RunKernels) -> None:
     """
     500 outcomes, no flush, no close: all are there when the process has ended, well or not.
@@ -351,6 +352,7 @@ def test_a_process_that_exits_has_written_everything(path: Path, run_kernels: Ru
     assert rows(path) == 1000
 
 
+@pytest.mark.processes
 def test_several_kernels_write_one_file(path: Path, run_kernels: RunKernels) -> None:
     """
     Four processes make key and file at the same moment and write 250 rows each:
@@ -365,6 +367,7 @@ def test_several_kernels_write_one_file(path: Path, run_kernels: RunKernels) -> 
     assert not list(path.parent.glob(".*"))
 
 
+@pytest.mark.processes
 def test_importing_is_light(run_kernels: RunKernels) -> None:
     """
     pandas is for those who read a frame.
