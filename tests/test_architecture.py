@@ -25,7 +25,7 @@ LEVELS = (
     {"client", "servers", "telemetry", "catalogue", "hub", "model_facts", "predictions"},
     {"boot", "session", "serving", "switch", "conversation", "batch", "headless", "doctor"}
     | {"probe", "smoke", "typescript", "planning", "inventory", "server_metrics"},
-    {"plots", "views", "verbs", "telemetry_views", "telemetry_verbs"}
+    {"plots", "views", "verbs", "telemetry_views", "telemetry_verbs", "doctor_views"}
     | {"terminal", "cells", "magics", "__main__"},
 )
 

@@ -132,12 +132,12 @@ _EXITS = {
         "exit-126",
         "What the container was to run cannot be run: it is a folder, has no execute permission, "
         "or is a program given to a shell as a script.",
-        "See what would run: workbench doctor",
+        "See what would run: docker compose config",
     ),
     127: (
         "exit-127",
         "What the container was to run is not there: no such program in the image.",
-        "See what would run: workbench doctor. Is vLLM in this image?",
+        "See what would run: docker compose config. Is vLLM in this image?",
     ),
     132: (
         "illegal-instruction",

@@ -106,7 +106,7 @@ def _server_options(*names: str) -> Callable[[Callable[..., Any]], Callable[...,
 
 
 def _shown(view: View, as_json: bool) -> Shown:
-    return Json(view.data, view.ok) if as_json else view
+    return Json(view.data, view.ok, view.unsure) if as_json else view
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -504,19 +504,39 @@ for _command in telemetry_verbs.COMMANDS:
     "--compose",
     "compose_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The compose file to read. [default: the project folder's]",
+    help="Say what is wrong with this compose file, and nothing else.",
 )
-@click.option("--profile", help="Look at this service only.")
+@click.option("--profile", help="Say what is wrong with this service of the compose file.")
+@click.option("--only", multiple=True, metavar="ID", help="Make this check only.")
+@click.option("--backend", help="Leave out what only others need: embedded, compose.")
+@click.option("--explain", metavar="ID", help="Say what a check looks at, and why.")
 @_json_option
 @click.pass_obj
-def doctor(skin: Skin, /, compose_file: Path | None, profile: str | None, as_json: bool) -> Shown:
-    """Say what is wrong with a compose file."""
-    from .doctor import lint  # reads YAML, which no other verb needs
+def doctor(
+    skin: Skin,
+    /,
+    *,
+    compose_file: Path | None,
+    profile: str | None,
+    only: tuple[str, ...],
+    backend: str | None,
+    explain: str | None,
+    as_json: bool,
+) -> Shown:
+    """Say what is wrong with this machine or a compose file, what to mend first, and how."""
+    from . import doctor_views
+    from .doctor import Machine, chosen, examine, lint  # reads YAML, which no other verb needs
 
     settings = skin.session.settings
-    path = compose_file or _compose_file_in(settings.home)
-    report = lint(path, settings.variables_beside(path), profile=profile)
-    return _shown(views.lint_view(report), as_json)
+    if compose_file or profile:
+        path = compose_file or _compose_file_in(settings.home)
+        report = lint(path, settings.variables_beside(path), profile=profile)
+        return _shown(views.lint_view(report), as_json)
+    if explain:
+        return _shown(doctor_views.explanation(*chosen([explain])), as_json)
+    machine = Machine(settings.home, settings.variables_beside(settings.home / ".env"))
+    examined = examine(machine, checks=chosen(only, backend=backend))
+    return _shown(doctor_views.host_view(examined, every=bool(only)), as_json)
 
 
 def _compose_file_in(folder: Path) -> Path:
