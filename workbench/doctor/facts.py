@@ -138,10 +138,10 @@ def ubuntu(machine: Machine) -> tuple[str, str]:
 
 def chosen_profile(machine: Machine) -> str | None:
     """Return the profile that will be used; ``None`` if there is none for this machine."""
-    if told := machine.variables.get("WORKBENCH_PROFILE") or machine.variables.get(
-        "COMPOSE_PROFILES"
-    ):
-        return next((name for name in told.split(",") if name in profiles.PROFILES), None)
+    names = [machine.variables.get(name, "") for name in ("WORKBENCH_PROFILE", "COMPOSE_PROFILES")]
+    told = [part.strip() for name in names for part in name.split(",")]
+    if named := next((name for name in told if name in profiles.PROFILES), None):
+        return named
     try:
         return profiles.choose(machine.root).profile
     except BackendUnavailableError:

@@ -16,7 +16,7 @@ from .base import COMPOSE, EMBEDDED, Seen, check, failed, passed, skipped, warne
 FOR_A_MODEL_BYTES = 20 * 2**30
 """Llama-3.1-8B in 16 bits has 16 GB."""
 
-_UNSET = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(.+?)\s*$")
+_ASSIGNED = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(.+?)\s*$")
 
 
 @check("project-place", area="files", source="https://github.com/vllm-project/vllm/issues/28381")
@@ -154,7 +154,7 @@ def env_rights(machine: Machine) -> Seen:
     text, mode = machine.read(path), machine.mode(path)
     if text is None or mode is None:
         return skipped("there is no .env, which is fine")
-    lines = filter(None, map(_UNSET.match, text.splitlines()))
+    lines = filter(None, map(_ASSIGNED.match, text.splitlines()))
     names = [found[1] for found in lines if is_secret_name(found[1])]
     if not names or not mode & 0o077:
         return passed(f"{path} has mode {mode:o}" + ("" if names else ", and no key in it"))

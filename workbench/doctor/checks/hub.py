@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from email.utils import parsedate_to_datetime
 
+from .. import facts
 from ..machine import Machine, Reply
 from .base import Seen, check, passed, skipped, warned
 
@@ -76,11 +77,11 @@ def hub_token(machine: Machine) -> Seen:
         return skipped("none is set; models without a licence to accept need none")
     if token != token.strip() or not re.fullmatch(r"hf_\w{10,}", token.strip()):
         return warned(
-            f"HF_TOKEN has {len(token)} characters and does not look like a token",
+            f"the token has {len(token)} characters and does not look like one",
             why="The hub will refuse it, also for models that need no token.",
             fix=f"# make one at {HUB}/settings/tokens, then in .env\nHF_TOKEN=hf_…",
         )
-    return passed("HF_TOKEN is set, and looks like one")
+    return passed("there is one, and it looks like one")
 
 
 @check("model-access", area="hub", source="https://huggingface.co/docs/hub/models-gated")
@@ -132,8 +133,13 @@ def _offline(machine: Machine) -> bool:
 
 
 def _token(machine: Machine) -> str | None:
+    """Find it where huggingface_hub does: in the environment, or where `hf auth login` put it."""
     names = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-    return next((value for name in names if (value := machine.variables.get(name))), None)
+    if named := next((value for name in names if (value := machine.variables.get(name))), None):
+        return named
+    folder = machine.variables.get("HF_HOME") or facts.expanded(machine, "~/.cache/huggingface")
+    path = machine.variables.get("HF_TOKEN_PATH") or f"{folder}/token"
+    return (machine.read(path) or "").strip() or None
 
 
 def _ask(machine: Machine) -> Reply | None:
