@@ -5,6 +5,7 @@ What the doctor found on a machine, as text, HTML and data.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from textwrap import fill, indent
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from .display import View
 from .records import Finding, Verdict
 
 if TYPE_CHECKING:
-    from .doctor import HostReport
+    from .doctor import Cause, HostReport
     from .doctor.checks.base import HostCheck
 
 WIDEST_SEEN = 88
@@ -58,6 +59,35 @@ def explanation(check: HostCheck) -> View:
             "source": check.source,
         },
     )
+
+
+def causes_view(causes: Sequence[Cause]) -> View:
+    """Show what may be behind a text, the likeliest first, with what speaks for it."""
+    if not causes:
+        return View(
+            title="Nothing that is known is like this.",
+            note="Look at the whole machine: workbench doctor",
+            data=[],
+            ok=False,
+        )
+    known = sum(cause.is_known for cause in causes)
+    return View(
+        title=f"{units.count(len(causes), 'possible cause')}, {known} known by its text",
+        note="\n\n".join(_cause(number, cause) for number, cause in enumerate(causes, 1)),
+        data=[asdict(cause) for cause in causes],
+    )
+
+
+def _cause(number: int, cause: Cause) -> str:
+    evidence = "it says" if cause.is_known else "words in common"
+    parts = [
+        f"{number}. {cause.id}",
+        fill(cause.cause, 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False),
+        f"  {evidence}: {cause.because[:160]}",
+        indent(cause.fix, "    "),
+        f"  source: {cause.source}" if cause.source else "",
+    ]
+    return "\n".join(part for part in parts if part)
 
 
 def _fault(finding: Finding) -> str:

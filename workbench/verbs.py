@@ -510,6 +510,9 @@ for _command in telemetry_verbs.COMMANDS:
 @click.option("--only", multiple=True, metavar="ID", help="Make this check only.")
 @click.option("--backend", help="Leave out what only others need: embedded, compose.")
 @click.option("--explain", metavar="ID", help="Say what a check looks at, and why.")
+@click.option(
+    "--symptom", metavar="TEXT|FILE", help="Say what may be behind an error, a log, a sentence."
+)
 @_json_option
 @click.pass_obj
 def doctor(
@@ -521,11 +524,12 @@ def doctor(
     only: tuple[str, ...],
     backend: str | None,
     explain: str | None,
+    symptom: str | None,
     as_json: bool,
 ) -> Shown:
     """Say what is wrong with this machine or a compose file, what to mend first, and how."""
     from . import doctor_views
-    from .doctor import Machine, chosen, examine, lint  # reads YAML, which no other verb needs
+    from .doctor import Machine, causes, chosen, examine, lint  # YAML, which no other verb needs
 
     settings = skin.session.settings
     if compose_file or profile:
@@ -534,9 +538,20 @@ def doctor(
         return _shown(views.lint_view(report), as_json)
     if explain:
         return _shown(doctor_views.explanation(*chosen([explain])), as_json)
+    if symptom:
+        return _shown(doctor_views.causes_view(causes(_text_or_file(symptom))), as_json)
     machine = Machine(settings.home, settings.variables_beside(settings.home / ".env"))
     examined = examine(machine, checks=chosen(only, backend=backend))
     return _shown(doctor_views.host_view(examined, every=bool(only)), as_json)
+
+
+def _text_or_file(given: str) -> str:
+    """Read a file of that name, if there is one; a log may be longer than a file's name can be."""
+    try:
+        is_file = Path(given).is_file()
+    except (OSError, ValueError):
+        is_file = False
+    return Path(given).read_text(encoding="utf-8", errors="replace") if is_file else given
 
 
 def _compose_file_in(folder: Path) -> Path:

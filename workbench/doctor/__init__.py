@@ -20,6 +20,7 @@ The checks of the machine::
     support          which combinations somebody has said something about
     checks           one function for each thing that goes wrong, a file for each subject
     host             the door: all at once, each isolated and bounded
+    symptom          what may be behind a text that somebody saw (pure)
 """
 
 from __future__ import annotations
@@ -28,5 +29,16 @@ from .compose_lint import Report, lint
 from .effective import Shown
 from .host import HostReport, chosen, examine
 from .machine import Machine
+from .symptom import Cause, causes
 
-__all__ = ["HostReport", "Machine", "Report", "Shown", "chosen", "examine", "lint"]
+__all__ = [
+    "Cause",
+    "HostReport",
+    "Machine",
+    "Report",
+    "Shown",
+    "causes",
+    "chosen",
+    "examine",
+    "lint",
+]

@@ -16,8 +16,7 @@ NO_ROCDXG = "no librocdxg here"
 
 PAIRING = "https://rocm.docs.amd.com/projects/rocprofiler-sdk/en/develop/how-to/using-rocprofv3-on-wsl.html"
 
-# What rocminfo says, and what it means (legacy-rocm-build issues of these numbers).
-_TEXTS = (
+TEXTS = (
     (
         "ROCk module is NOT loaded",
         "The runtime looks for a native driver: librocdxg is not asked, or Ubuntu's own runtime "
@@ -57,6 +56,7 @@ _TEXTS = (
         LIBROCDXG,
     ),
 )
+"""What rocminfo says, what it means, what to do, and where it was reported."""
 
 
 @check("rocm-stack", area="rocm", blocks=(COMPOSE,), source=LIBROCDXG)
@@ -97,7 +97,7 @@ def stack_pairing(machine: Machine) -> Seen:
     stack the image must have the host's ROCm.
     """
     profile, image = facts.chosen_profile(machine), facts.image(machine)
-    if not facts.is_radeon_wsl(machine) or image is None:
+    if profile not in ("wsl-legacy", "wsl-rocdxg") or image is None:
         return skipped("only under WSL with a Radeon a library of the host goes into the container")
     if image.rocm is None:
         return skipped(f"the name {image.name} does not tell its ROCm", unsure=True)
@@ -213,7 +213,7 @@ def rocminfo(machine: Machine) -> Seen:
         return skipped("rocminfo is not installed")
     if ran.hung:
         return warned("rocminfo gave no answer in 5 s", fix="# in PowerShell\nwsl --shutdown")
-    for text, why, fix, source in _TEXTS:
+    for text, why, fix, source in TEXTS:
         if text in ran.said:
             return failed(
                 f"rocminfo: {_line_with(text, ran.said)}", why=f"{why} ({source})", fix=fix
