@@ -251,3 +251,21 @@ def test_a_time_that_is_none_is_said(project: Path, wrong: str):
 
     assert done.returncode == 2
     assert "30m" in done.stderr
+
+
+def test_the_doctor_says_by_its_status_what_it_came_to(project: Path):
+    """0: nothing is wrong; 1: something is; 2: no such check; 4: it could not be told."""
+    asked = {"WORKBENCH_MODEL": "somebody/model", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    runs = {
+        "explained": workbench("doctor", "--explain", "node", home=project),
+        "failed": workbench("doctor", "--only", "docker-engine", home=project, PATH="/none"),
+        "unknown": workbench("doctor", "--only", "nod", home=project),
+        "unsure": workbench("doctor", "--only", "model-access", "--json", home=project, **asked),
+    }
+    found = json.loads(runs["unsure"].stdout)
+
+    assert [done.returncode for done in runs.values()] == [0, 1, 2, 4]
+    assert runs["explained"].stdout.startswith("node (embedded)\nIs there a Node")
+    assert "get.docker.com" in runs["failed"].stdout
+    assert "Did you mean node?" in runs["unknown"].stderr
+    assert (found["ok"], found["findings"][0]["id"]) == (True, "model-access")

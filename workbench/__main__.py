@@ -75,7 +75,7 @@ def _run(terminal: Terminal) -> int:
     if shown is None or isinstance(shown, int):  # help brings click's own status
         return shown or 0
     click.echo(str(shown))
-    return 0 if shown.ok else 1
+    return (4 if shown.unsure else 0) if shown.ok else 1
 
 
 def _failed(said: str, status: int) -> int:

@@ -50,6 +50,8 @@ class View:
         data: The same for programs: what ``--json`` prints.
 
         ok: Whether what was checked holds; the shell's exit status is 1 if not.
+
+        unsure: Something could not be told, and the rest holds; the exit status is 4.
     """
 
     title: str | None = None
@@ -59,6 +61,7 @@ class View:
     numeric: frozenset[str] = frozenset()
     data: Any = None
     ok: bool = True
+    unsure: bool = False
 
     def __str__(self) -> str:
         """Lay it out for a fixed-width font."""
@@ -109,10 +112,11 @@ class View:
 
 @dataclass(frozen=True)
 class Json:
-    """Data to print for a program; *ok* as in :class:`View`."""
+    """Data to print for a program; *ok* and *unsure* as in :class:`View`."""
 
     data: Any
     ok: bool = True
+    unsure: bool = False
 
     def __str__(self) -> str:
         return json.dumps(self.data, indent=2, default=str)

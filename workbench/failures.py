@@ -70,6 +70,22 @@ def diagnose(
     )
 
 
+def all_known(lines: Sequence[str]) -> tuple[Diagnosis, ...]:
+    """List everything in a text that is known: first what is taken for its cause, then the rest."""
+    read = [_read(line) for line in lines]
+    first = [found for remarks in (False, True) if (found := _known(read, remarks=remarks))]
+    others = (
+        _diagnosis(fingerprint, match, line.text)
+        for fingerprint in FINGERPRINTS
+        for line in read
+        if (match := _compiled(fingerprint.pattern).search(line.text))
+    )
+    by_id: dict[str, Diagnosis] = {}
+    for found in (*first, *others):
+        by_id.setdefault(found.id, found)
+    return tuple(by_id.values())
+
+
 def _read(line: str) -> _Line:
     line = line[:LONGEST_READ]
     found = _PREFIX.match(line)
@@ -132,12 +148,12 @@ _EXITS = {
         "exit-126",
         "What the container was to run cannot be run: it is a folder, has no execute permission, "
         "or is a program given to a shell as a script.",
-        "See what would run: workbench doctor",
+        "See what would run: docker compose config",
     ),
     127: (
         "exit-127",
         "What the container was to run is not there: no such program in the image.",
-        "See what would run: workbench doctor. Is vLLM in this image?",
+        "See what would run: docker compose config. Is vLLM in this image?",
     ),
     132: (
         "illegal-instruction",

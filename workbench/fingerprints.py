@@ -487,7 +487,7 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
         pattern=r"exec: \"(?P<name>[^\"]+)\": (?:executable file not found|stat .*no such file)|"
         r"there is no (?P<program>\S+) on PATH",
         cause="There is no program {name}{program} in the image.",
-        fix="Is vLLM in it? See what would run: workbench doctor",
+        fix="Is vLLM in it? See what would run: docker compose config",
         source="Docker Engine 26.1; container/start.py",
     ),
     Fingerprint(
@@ -496,7 +496,7 @@ FINGERPRINTS: tuple[Fingerprint, ...] = (
         r"(?<!\S)(?P<program>\S+): cannot execute binary file",
         cause="{name}{program} is there and cannot be run.",
         fix="A shell needs -c before a command: entrypoint: [/bin/bash, -c]. See what would run: "
-        "workbench doctor",
+        "docker compose config",
         source="Docker Engine 26.1; bash",
     ),
     Fingerprint(

@@ -143,7 +143,7 @@ def test_the_verb_reads_the_file_that_compose_reads(name: str, project: Path):
         )
         return done.returncode, Path(json.loads(done.stdout)["path"]).name
 
-    assert doctor() == (1, name)
+    assert doctor("--profile", "bad") == (1, name)
     assert doctor("--profile", "good") == (0, name)
 
 
@@ -345,8 +345,9 @@ def test_a_strangers_dotenv_is_no_environment_of_a_command(compose, tmp_path, li
     [
         ("echo additional property comand", CUDA.replace("restart:", "comand:"), 1),
         ("echo \"docker: 'compose' is not a docker command.\"", CUDA, 0),
+        ("echo 'unknown flag: --file'", CUDA, 0),
     ],
-    ids=["known already", "no plugin"],
+    ids=["known already", "no plugin", "no plugin, an option first"],
 )
 def test_compose_is_quoted_only_where_it_says_something_new(
     said: str, text: str, ids: int, compose, lint_text: LintText

@@ -12,11 +12,33 @@ The compose lint, from the inside out::
     compose_rules    one function for each known fault (pure)
     asked_compose    what Compose itself says
     compose_lint     the door
+
+The checks of the machine::
+
+    machine          files, commands, URLs: the only place that looks at it
+    facts            what several checks want to know
+    support          which combinations somebody has said something about
+    checks           one function for each thing that goes wrong, a file for each subject
+    host             the door: all at once, each isolated and bounded
+    symptom          what may be behind a text that somebody saw (pure)
 """
 
 from __future__ import annotations
 
 from .compose_lint import Report, lint
 from .effective import Shown
+from .host import HostReport, chosen, examine
+from .machine import Machine
+from .symptom import Cause, causes
 
-__all__ = ["Report", "Shown", "lint"]
+__all__ = [
+    "Cause",
+    "HostReport",
+    "Machine",
+    "Report",
+    "Shown",
+    "causes",
+    "chosen",
+    "examine",
+    "lint",
+]

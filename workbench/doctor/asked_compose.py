@@ -12,7 +12,12 @@ from pathlib import Path
 TIMEOUT_S = 20.0
 """It takes a tenth of a second; one that fetches what ``include`` names may take longer."""
 
-NO_REFUSAL = ("is not a docker command", "unknown command: docker compose", "unknown shorthand")
+NO_REFUSAL = (
+    "is not a docker command",
+    "unknown command: docker compose",
+    "unknown shorthand",
+    "unknown flag: --file",
+)
 """What a docker command without the plugin says: that is nothing about the file."""
 
 

@@ -75,7 +75,7 @@ def told_for(profile: str, root: Path = Path("/")) -> dict[str, str]:
     if profile == "wsl-rocdxg":
         return _rocdxg_environment(root)
     if profile == "wsl-legacy":
-        newer = (_package_version(LEGACY_PACKAGE, root) or ()) >= FIRST_LEGACY_7_2
+        newer = (package_version(LEGACY_PACKAGE, root) or ()) >= FIRST_LEGACY_7_2
         return {"WORKBENCH_IMAGE": ROCM_7_LEGACY_IMAGE} if newer else {}
     if profile == "cpu" and platform.machine() == "aarch64":
         return {"WORKBENCH_IMAGE": "vllm/vllm-openai-cpu:v0.33.0-arm64"}
@@ -88,7 +88,7 @@ def _on_wsl(root: Path) -> Choice:
     if found := _rocdxg(root):
         because = f"/dev/dxg and /{found.relative_to(root)} are there"
         return Choice(profile="wsl-rocdxg", because=because)
-    legacy = _package_version(LEGACY_PACKAGE, root)
+    legacy = package_version(LEGACY_PACKAGE, root)
     if legacy and (root / "opt/rocm/lib/libhsa-runtime64.so.1").exists():
         if legacy < FIRST_LEGACY_6_4:
             raise _too_old(legacy)
@@ -130,14 +130,14 @@ def _rocdxg_environment(root: Path) -> dict[str, str]:
     listed = (root / "opt/rocm/share/rocdxg/dids.conf").exists()
     if not listed:
         told["WORKBENCH_ROCDXG_DIDS"] = "/dev/null"
-    version = _package_version("rocdxg-roct", root)
+    version = package_version("rocdxg-roct", root)
     # One that was built here has no package; then its list tells its age.
     if version < FIRST_FOR_ROCM_10 if version else not listed:
         told["WORKBENCH_IMAGE"] = ROCM_7_IMAGE
     return told
 
 
-def _package_version(name: str, root: Path) -> tuple[int, ...] | None:
+def package_version(name: str, root: Path) -> tuple[int, ...] | None:
     """Read the version of a Debian package that is installed; ``None`` if it is not."""
     try:
         status = (root / "var/lib/dpkg/status").read_text(errors="replace")

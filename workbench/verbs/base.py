@@ -97,4 +97,4 @@ def server_options(*names: str) -> Callable[[Callable[..., Any]], Callable[..., 
 
 def shown(view: View, as_json: bool) -> Shown:
     """Show a view, or its data for a program."""
-    return Json(view.data, view.ok) if as_json else view
+    return Json(view.data, view.ok, view.unsure) if as_json else view

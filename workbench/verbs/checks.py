@@ -40,19 +40,54 @@ def probe(skin: Skin, /, as_json: bool) -> Shown:
     "--compose",
     "compose_file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The compose file to read. [default: the project folder's]",
+    help="Say what is wrong with this compose file, and nothing else.",
 )
-@click.option("--profile", help="Look at this service only.")
+@click.option("--profile", help="Say what is wrong with this service of the compose file.")
+@click.option("--only", multiple=True, metavar="ID", help="Make this check only.")
+@click.option("--backend", help="Leave out what only others need: embedded, compose.")
+@click.option("--explain", metavar="ID", help="Say what a check looks at, and why.")
+@click.option(
+    "--symptom", metavar="TEXT|FILE", help="Say what may be behind an error, a log, a sentence."
+)
 @json_option
 @click.pass_obj
-def doctor(skin: Skin, /, compose_file: Path | None, profile: str | None, as_json: bool) -> Shown:
-    """Say what is wrong with a compose file."""
-    from ..doctor import lint  # reads YAML, which no other verb needs
+def doctor(
+    skin: Skin,
+    /,
+    *,
+    compose_file: Path | None,
+    profile: str | None,
+    only: tuple[str, ...],
+    backend: str | None,
+    explain: str | None,
+    symptom: str | None,
+    as_json: bool,
+) -> Shown:
+    """Say what is wrong with this machine or a compose file, what to mend first, and how."""
+    from ..doctor import Machine, causes, chosen, examine, lint  # YAML, which no other verb needs
+    from ..views import doctor as seen
 
     settings = skin.session.settings
-    path = compose_file or _compose_file_in(settings.home)
-    report = lint(path, settings.variables_beside(path), profile=profile)
-    return shown(views.lint_view(report), as_json)
+    if compose_file or profile:
+        path = compose_file or _compose_file_in(settings.home)
+        report = lint(path, settings.variables_beside(path), profile=profile)
+        return shown(views.lint_view(report), as_json)
+    if explain:
+        return shown(seen.explanation(*chosen([explain])), as_json)
+    if symptom:
+        return shown(seen.causes_view(causes(_text_or_file(symptom))), as_json)
+    machine = Machine(settings.home, settings.variables_beside(settings.home / ".env"))
+    examined = examine(machine, checks=chosen(only, backend=backend))
+    return shown(seen.host_view(examined, every=bool(only)), as_json)
+
+
+def _text_or_file(given: str) -> str:
+    """Read a file of that name, if there is one; a log may be longer than a file's name can be."""
+    try:
+        is_file = Path(given).is_file()
+    except (OSError, ValueError):
+        is_file = False
+    return Path(given).read_text(encoding="utf-8", errors="replace") if is_file else given
 
 
 def _compose_file_in(folder: Path) -> Path:

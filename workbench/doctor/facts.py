@@ -1,0 +1,180 @@
+"""
+What several checks want to know of a machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import BackendUnavailableError
+from ..servers import profiles
+from .image import Image, Version, read_image
+from .machine import Machine, Ran
+
+POWERSHELL_S = 6.0
+"""It starts in one to two seconds, and in more when Windows is busy."""
+
+# Classes and values have the same names in every language of Windows; its counters' paths do not.
+_ASK_WINDOWS = (
+    "$class='HKLM:/SYSTEM/CurrentControlSet/Control/Class/{4d36e968-e325-11ce-bfc1-08002be10318}/0*';"
+    "$cards=Get-ItemProperty $class -ErrorAction SilentlyContinue|"
+    "Select-Object DriverDesc,DriverVersion,RadeonSoftwareVersion;"
+    "$used=(Get-CimInstance Win32_PerfFormattedData_GPUPerformanceCounters_GPUAdapterMemory "
+    "-ErrorAction SilentlyContinue|Measure-Object DedicatedUsage -Maximum).Maximum;"
+    "@{build=[Environment]::OSVersion.Version.Build;cards=@($cards);used=$used}|"
+    "ConvertTo-Json -Compress -Depth 3"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """
+    What Windows says of itself.
+
+    Args:
+        build: 22000 and above is Windows 11.
+
+        card: The first AMD card, or the first of all.
+
+        adrenalin: The version of AMD's driver package: ``(26, 2, 2)``.
+
+        used_bytes: Memory in use on the card that has most in use.
+    """
+
+    build: int | None
+    card: str | None
+    adrenalin: Version | None
+    used_bytes: int | None
+
+
+def ask_windows(machine: Machine) -> Ran:
+    """Ask Windows, through WSL's door to it."""
+    return machine.run(
+        "powershell.exe", "-NoProfile", "-NonInteractive", "-Command", _ASK_WINDOWS,
+        timeout_s=POWERSHELL_S,
+    )  # fmt: skip
+
+
+def windows(machine: Machine) -> Windows | None:
+    """Read what Windows answered; ``None`` if it cannot be asked."""
+    ran = ask_windows(machine) if is_wsl(machine) else Ran(None, missing=True)
+    said = as_mapping(ran.out) if ran.ok else {}
+    if not said:
+        return None
+    cards = [card for card in said.get("cards") or [] if isinstance(card, dict)]
+    cards.sort(key=lambda card: not card.get("RadeonSoftwareVersion"))
+    first: Mapping[str, Any] = cards[0] if cards else {}
+    used = said.get("used")
+    return Windows(
+        build=said.get("build"),
+        card=first.get("DriverDesc"),
+        adrenalin=version_in(str(first.get("RadeonSoftwareVersion") or "")),
+        used_bytes=int(used) if used else None,
+    )
+
+
+def as_mapping(text: str) -> dict[str, Any]:
+    """Read a JSON object; an empty one if it is none."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def is_wsl(machine: Machine) -> bool:
+    """Whether this Linux runs in Windows: its kernel is Microsoft's."""
+    return "microsoft" in (machine.read("/proc/version") or "").lower()
+
+
+def has_nvidia(machine: Machine) -> bool:
+    """Whether NVIDIA's driver can be reached."""
+    places = ("/proc/driver/nvidia/version", "/usr/lib/wsl/lib/libcuda.so.1")
+    return any(map(machine.exists, places))
+
+
+def is_radeon_wsl(machine: Machine) -> bool:
+    """Whether this is WSL with a GPU that is not NVIDIA's."""
+    return is_wsl(machine) and machine.exists("/dev/dxg") and not has_nvidia(machine)
+
+
+def is_native_rocm(machine: Machine) -> bool:
+    """Whether this is Linux itself with AMD's driver."""
+    return machine.exists("/dev/kfd") and not is_wsl(machine) and not has_nvidia(machine)
+
+
+def wants_gpu(machine: Machine) -> bool:
+    """Whether there is a GPU that vLLM could use."""
+    return is_radeon_wsl(machine) or is_native_rocm(machine) or has_nvidia(machine)
+
+
+def version_in(text: str) -> Version | None:
+    """Find the first dotted number."""
+    found = re.search(r"\d+(?:\.\d+)+", text)
+    return tuple(int(part) for part in found[0].split(".")) if found else None
+
+
+def package_version(machine: Machine, name: str) -> Version | None:
+    """Read the version of a Debian package that is installed; ``None`` if it is not."""
+    return profiles.package_version(name, machine.root)
+
+
+def rocm_version(machine: Machine) -> Version | None:
+    """Read which ROCm is installed."""
+    return version_in(machine.read("/opt/rocm/.info/version") or "")
+
+
+def ubuntu(machine: Machine) -> tuple[str, str]:
+    """Return the distribution's id and version: ``ubuntu``, ``24.04``."""
+    text = machine.read("/etc/os-release") or ""
+    fields = dict(re.findall(r'^(\w+)="?([^"\n]*)"?\s*$', text, re.MULTILINE))
+    return fields.get("ID", ""), fields.get("VERSION_ID", "")
+
+
+def chosen_profile(machine: Machine) -> str | None:
+    """Return the profile that will be used; ``None`` if there is none for this machine."""
+    names = [machine.variables.get(name, "") for name in ("WORKBENCH_PROFILE", "COMPOSE_PROFILES")]
+    told = [part.strip() for name in names for part in name.split(",")]
+    if named := next((name for name in told if name in profiles.PROFILES), None):
+        return named
+    try:
+        return profiles.choose(machine.root).profile
+    except BackendUnavailableError:
+        return None
+
+
+DEFAULT_IMAGES = {
+    "wsl-legacy": "rocm/vllm-dev:rocm6.4.2_navi_ubuntu24.04_py3.12_pytorch_2.7_vllm_0.9.2",
+    "wsl-rocdxg": "vllm/vllm-openai-rocm:v0.33.0",
+    "rocm": "vllm/vllm-openai-rocm:v0.33.0",
+    "cuda": "vllm/vllm-openai:v0.33.0",
+    "cpu": "vllm/vllm-openai-cpu:v0.33.0-x86_64",
+}
+"""The compose file's own; a test compares."""
+
+
+def image(machine: Machine) -> Image | None:
+    """Return the image that would run: the one named, else the one for this machine."""
+    profile = chosen_profile(machine)
+    if named := machine.variables.get("WORKBENCH_IMAGE"):
+        return read_image(named)
+    if profile is None:
+        return None
+    told = profiles.told_for(profile, machine.root).get("WORKBENCH_IMAGE")
+    return read_image(told or DEFAULT_IMAGES[profile])
+
+
+def mem_total_bytes(machine: Machine) -> int | None:
+    """Return the memory that this Linux has."""
+    found = re.search(r"^MemTotal:\s+(\d+) kB", machine.read("/proc/meminfo") or "", re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
+def expanded(machine: Machine, path: str) -> Path:
+    """Put the user's home in for ``~``."""
+    return Path(machine.variables.get("HOME", "/root") + path.removeprefix("~"))

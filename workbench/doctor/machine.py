@@ -1,0 +1,233 @@
+"""
+The machine that is looked at: the one place where the checks read files, run commands and ask URLs.
+
+What cannot be had is ``None``, never an exception: that a file is missing is what a check is about.
+A folder can stand in for a machine (``tests/doctor/folder_machine.py``).
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..urls import is_loopback
+
+COMMAND_S = 2.0
+"""A command that answers at all does so in a tenth of this."""
+
+ANSWER_S = 1.5
+"""For a URL; a hub far away needs half a second."""
+
+LARGEST_CHARS = 4_000_000
+"""Of a file or an answer. The largest that is read is dpkg's list of packages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """
+    What a command came to.
+
+    Args:
+        status: Its exit status; ``None`` if it did not end in time, or is not there.
+
+        missing: There is no such program.
+    """
+
+    status: int | None
+    out: str = ""
+    err: str = ""
+    missing: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended well."""
+        return self.status == 0
+
+    @property
+    def hung(self) -> bool:
+        """Whether it was ended because it took too long."""
+        return self.status is None and not self.missing
+
+    @property
+    def said(self) -> str:
+        """All that it wrote."""
+        return f"{self.out}\n{self.err}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a URL answered; *date* is the clock of who answered."""
+
+    status: int
+    body: str = ""
+    date: str | None = None
+
+
+@dataclass
+class _Once:
+    """An answer that several checks want and that is asked for once."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    ran: Ran | None = None
+
+
+class Machine:
+    """
+    This machine.
+
+    Args:
+        home: The project folder.
+
+        environ: The environment, over ``.env``, kept as *variables*. On its ``PATH`` commands are
+            looked for.
+
+        root: Where the files are; paths are given from ``/``.
+    """
+
+    def __init__(self, home: Path, environ: Mapping[str, str], root: Path = Path("/")) -> None:
+        self.home = home
+        self.variables = dict(environ)
+        self.root = root
+        self._asked: dict[tuple[str, ...], _Once] = {}
+        self._lock = threading.Lock()
+
+    def at(self, path: str | Path) -> Path:
+        """Return where a path of the machine is."""
+        return self.root / str(path).lstrip("/")
+
+    def read(self, path: str | Path) -> str | None:
+        """Return a file's text, with its line ends as they are; ``None`` if it cannot be read."""
+        try:
+            with self.at(path).open(encoding="utf-8", errors="replace", newline="") as file:
+                return file.read(LARGEST_CHARS)
+        except OSError:
+            return None
+
+    def exists(self, path: str | Path) -> bool:
+        """Whether there is such a file, folder or device."""
+        try:
+            return self.at(path).exists()
+        except OSError:
+            return False
+
+    def is_folder(self, path: str | Path) -> bool:
+        """Whether it is a folder."""
+        try:
+            return self.at(path).is_dir()
+        except OSError:
+            return False
+
+    def glob(self, pattern: str) -> tuple[str, ...]:
+        """List the paths that match, in order."""
+        try:
+            found = sorted(self.root.glob(pattern.lstrip("/")))
+        except OSError:
+            return ()
+        return tuple(f"/{path.relative_to(self.root)}" for path in found)
+
+    def mode(self, path: str | Path) -> int | None:
+        """Return who may do what with a file, as ``chmod`` has it."""
+        try:
+            return self.at(path).stat().st_mode & 0o777
+        except OSError:
+            return None
+
+    def may_use(self, path: str | Path) -> bool:
+        """Whether this user may read and write it."""
+        return os.access(self.at(path), os.R_OK | os.W_OK)
+
+    def free_bytes(self, path: str | Path) -> int | None:
+        """Return the room on the disk of a folder, or of the nearest one above it that is there."""
+        folder = self.at(path)
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        try:
+            return shutil.disk_usage(folder).free
+        except OSError:
+            return None
+
+    def processor(self) -> str:
+        """Return the architecture: ``x86_64``, ``aarch64``."""
+        return platform.machine()
+
+    def now_s(self) -> float:
+        """Return the clock."""
+        return time.time()
+
+    def run(self, *argv: str, timeout_s: float = COMMAND_S) -> Ran:
+        """Run a command that only looks; the same one is run once, whoever asks."""
+        with self._lock:
+            once = self._asked.setdefault(argv, _Once())
+        with once.lock:
+            if once.ran is None:
+                once.ran = self._run(argv, timeout_s)
+            return once.ran
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Reply | None:
+        """Ask a URL; ``None`` if nothing answers in time."""
+        if not url.startswith(("http://", "https://")):
+            return None
+        # A proxy would look for this machine's address on its own.
+        proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
+        opener = urllib.request.build_opener(proxies, _Stay)
+        try:
+            request = urllib.request.Request(url, headers=dict(headers or {}))
+            with opener.open(request, timeout=ANSWER_S) as reply:
+                return Reply(reply.status, _text(reply.read(LARGEST_CHARS)), reply.headers["Date"])
+        except urllib.error.HTTPError as exc:
+            return Reply(exc.code, "", exc.headers["Date"])
+        except (OSError, ValueError, http.client.HTTPException):
+            return None
+
+    def _run(self, argv: tuple[str, ...], timeout_s: float) -> Ran:
+        program = shutil.which(argv[0], path=self.variables.get("PATH", os.defpath))
+        if program is None:
+            return Ran(None, missing=True)
+        try:
+            child = subprocess.Popen(
+                [program, *argv[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "LC_ALL": "C"},
+                start_new_session=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except OSError as exc:
+            return Ran(126, err=str(exc))
+        return _ended(child, timeout_s)
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follow nowhere: a key in a header is for the address that was named."""
+
+    def redirect_request(self, *_asked: object, **_more: object) -> None:
+        """Take the redirection itself for the answer."""
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
+def _ended(child: subprocess.Popen[str], timeout_s: float) -> Ran:
+    with child:
+        try:
+            out, err = child.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            # Its children hold the pipes too.
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+            return Ran(None)
+    return Ran(child.returncode, out[:LARGEST_CHARS], err[:LARGEST_CHARS])
