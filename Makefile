@@ -52,7 +52,7 @@ demo: $(READY) $(PACKAGES) ## Start a real vLLM and run all notebooks headless
 test: $(READY) $(PACKAGES) $(COSMOSDB)/node_modules/ready ## Run all tests: fast ones, those against a real vLLM, the notebooks
 	@$(BIN)/python -m pytest
 
-fast: $(READY) ## Run the tests that take less than 20 seconds
+fast: $(READY) ## Run the tests that start nothing
 	@$(BIN)/python -m pytest -m 'not engine and not processes and not docker' tests
 
 lab: $(READY) $(PACKAGES) ## Open JupyterLab on the first notebook

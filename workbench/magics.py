@@ -113,15 +113,13 @@ def _session(skin: Cell) -> Session:
 
 
 @click.group("telemetry", invoke_without_command=True, commands=verbs.telemetry.commands)
-@click.option("-n", "--last", type=click.IntRange(1), default=20, show_default=True)
-@verbs.chosen_options
+@verbs.last_options
 @click.pass_context
-def _telemetry(context: click.Context, /, last: int, **chosen: Any) -> pd.DataFrame | None:
+def _telemetry(context: click.Context, /, **chosen: Any) -> pd.DataFrame | None:
     """Return the last requests as a DataFrame; session.telemetry.frame() has all columns."""
     if context.invoked_subcommand:
         return None
-    skin: Cell = context.obj
-    return skin.session.telemetry.frame(last=last, **chosen)[list(TELEMETRY_COLUMNS)]
+    return verbs.last_requests(context.obj, **chosen)[list(TELEMETRY_COLUMNS)]
 
 
 @magics_class

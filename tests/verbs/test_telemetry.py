@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pandas as pd
 import pytest
 
@@ -111,3 +112,16 @@ def test_shell_and_notebook_have_the_same_commands(
     ip.run_line_magic("load_ext", "workbench")
     assert isinstance(ip.run_line_magic("wb", "telemetry summary"), View)
     assert isinstance(ip.run_line_magic("wb", "telemetry -n 1"), pd.DataFrame)
+
+
+def test_the_slowest_come_first_when_asked(session: Session, server: ScriptedServer):
+    """By any column; one that is not there is named with those that are."""
+    server.answer(stream(*HELLO))
+    for _ in range(3):
+        session.stream("Hello").read()
+    slowest = session.telemetry.frame()["duration_s"].max()
+
+    told = json.loads(str(typed(session, "--sort", "duration_s", "-n", "1", "--json")))
+    assert [row["duration_s"] for row in told] == [pytest.approx(slowest)]
+    with pytest.raises(click.BadParameter, match="ttft_s"):
+        typed(session, "--sort", "speed")

@@ -16,9 +16,17 @@ from .checks import doctor, probe, smoke
 from .models import models, plan
 from .notebooks import run
 from .server import down, logs, restart, status, up, use
-from .telemetry import chosen_options, telemetry
+from .telemetry import last_options, last_requests, telemetry
 
-__all__ = ["Shown", "Skin", "chat_options", "chosen_options", "telemetry", "workbench"]
+__all__ = [
+    "Shown",
+    "Skin",
+    "chat_options",
+    "last_options",
+    "last_requests",
+    "telemetry",
+    "workbench",
+]
 
 _VERBS = (
     *(up, down, restart, use, status, logs),

@@ -19,7 +19,8 @@ from ..display import View
 from ..records import SamplingParams
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
+
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,17 +64,38 @@ def chosen_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def last_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how many of the requests, and in which order."""
+    sort = click.option("--sort", metavar="COLUMN", help="The largest first: ttft_s, duration_s …")
+    last = click.option("-n", "--last", type=click.IntRange(1), default=20, show_default=True)
+    return last(sort(chosen_options(command)))
+
+
+def last_requests(skin: Skin, *, last: int, sort: str | None, **chosen: Any) -> pd.DataFrame:
+    """
+    Read the last requests, in the order of sending, or with the largest of a column first.
+
+    Raises:
+        click.BadParameter: There is no such column.
+    """
+    if sort is None:
+        return skin.session.telemetry.frame(last=last, **chosen)
+    frame = skin.session.telemetry.frame(**chosen)
+    if sort not in frame:
+        known = ", ".join(frame.columns)
+        raise click.BadParameter(f"{sort!r} is none of: {known}.", param_hint="--sort")
+    return frame.sort_values(sort, ascending=False, na_position="last").head(last)
+
+
 @click.group(invoke_without_command=True)
-@click.option("-n", "--last", type=click.IntRange(1), default=20, show_default=True)
-@chosen_options
+@last_options
 @json_option
 @click.pass_context
-def telemetry(context: click.Context, /, last: int, as_json: bool, **chosen: Any) -> Shown:
+def telemetry(context: click.Context, /, as_json: bool, **chosen: Any) -> Shown:
     """Show the last requests of this folder, or what becomes of them."""
     if context.invoked_subcommand:
         return None
-    skin: Skin = context.obj
-    return shown(views.telemetry_view(skin.session.telemetry.frame(last=last, **chosen)), as_json)
+    return shown(views.telemetry_view(last_requests(context.obj, **chosen)), as_json)
 
 
 @telemetry.command("status")
