@@ -20,6 +20,7 @@ The checks of the machine::
     support          which combinations somebody has said something about
     checks           one function for each thing that goes wrong, a file for each subject
     host             the door: all at once, each isolated and bounded
+    mend             what can be mended without root and without risk
     symptom          what may be behind a text that somebody saw (pure)
 """
 
@@ -29,16 +30,19 @@ from .compose_lint import Report, lint
 from .effective import Shown
 from .host import HostReport, chosen, examine
 from .machine import Machine
+from .mend import Mended, mend
 from .symptom import Cause, causes
 
 __all__ = [
     "Cause",
     "HostReport",
     "Machine",
+    "Mended",
     "Report",
     "Shown",
     "causes",
     "chosen",
     "examine",
     "lint",
+    "mend",
 ]

@@ -19,6 +19,9 @@ from .machine import Machine, Ran
 POWERSHELL_S = 6.0
 """It starts in one to two seconds, and in more when Windows is busy."""
 
+ROCMINFO_S = 5.0
+"""It wakes the card, through Windows under WSL."""
+
 # Classes and values have the same names in every language of Windows; its counters' paths do not.
 _ASK_WINDOWS = (
     "$class='HKLM:/SYSTEM/CurrentControlSet/Control/Class/{4d36e968-e325-11ce-bfc1-08002be10318}/0*';"
@@ -127,6 +130,17 @@ def package_version(machine: Machine, name: str) -> Version | None:
 def rocm_version(machine: Machine) -> Version | None:
     """Read which ROCm is installed."""
     return version_in(machine.read("/opt/rocm/.info/version") or "")
+
+
+def rocminfo(machine: Machine) -> Ran:
+    """Ask ROCm on this machine what it sees."""
+    ran = machine.run("rocminfo", timeout_s=ROCMINFO_S)
+    return machine.run("/opt/rocm/bin/rocminfo", timeout_s=ROCMINFO_S) if ran.missing else ran
+
+
+def cards_in(said: str) -> list[str]:
+    """List the GPUs' architectures that rocminfo names: ``gfx1100``."""
+    return re.findall(r"^\s*Name:\s+(gfx\w+)\s*$", said, re.MULTILINE)
 
 
 def ubuntu(machine: Machine) -> tuple[str, str]:

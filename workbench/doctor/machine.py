@@ -1,5 +1,6 @@
 """
-The machine that is looked at: the one place where the checks read files, run commands and ask URLs.
+The machine that is looked at: the one place where the checks read files, run commands and ask URLs,
+and where what can be mended is written.
 
 What cannot be had is ``None``, never an exception: that a file is missing is what a check is about.
 A folder can stand in for a machine (``tests/doctor/folder_machine.py``).
@@ -146,6 +147,25 @@ class Machine:
     def may_use(self, path: str | Path) -> bool:
         """Whether this user may read and write it."""
         return os.access(self.at(path), os.R_OK | os.W_OK)
+
+    def set_mode(self, path: str | Path, mode: int) -> None:
+        """Say who may do what with a file."""
+        self.at(path).chmod(mode)
+
+    def make_folder(self, path: str | Path) -> None:
+        """Make a folder, and those above it."""
+        self.at(path).mkdir(parents=True, exist_ok=True)
+
+    def replace_in(self, path: str | Path, old: bytes, new: bytes) -> None:
+        """Replace bytes in a file, wholly or not at all; owner, mode and links to it stay."""
+        file = self.at(path).resolve()
+        was = file.stat()
+        beside = file.with_name(f".{file.name}.new")
+        beside.touch(0o600)
+        beside.write_bytes(file.read_bytes().replace(old, new))
+        os.chown(beside, was.st_uid, was.st_gid)
+        beside.chmod(was.st_mode)
+        beside.replace(file)
 
     def free_bytes(self, path: str | Path) -> int | None:
         """Return the room on the disk of a folder, or of the nearest one above it that is there."""

@@ -49,6 +49,11 @@ def probe(skin: Skin, /, as_json: bool) -> Shown:
 @click.option(
     "--symptom", metavar="TEXT|FILE", help="Say what may be behind an error, a log, a sentence."
 )
+@click.option("--fix", metavar="ID", help="Say what would mend a fault, and with --yes do it.")
+@click.option(
+    "--yes", is_flag=True, help="With --fix: do it, if it needs no root and risks nothing."
+)
+@click.option("--dry-run", is_flag=True, help="With --fix: only say what would be done.")
 @json_option
 @click.pass_obj
 def doctor(
@@ -61,12 +66,24 @@ def doctor(
     backend: str | None,
     explain: str | None,
     symptom: str | None,
+    fix: str | None,
+    yes: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> Shown:
     """Say what is wrong with this machine or a compose file, what to mend first, and how."""
-    from ..doctor import Machine, causes, chosen, examine, lint  # YAML, which no other verb needs
+    from ..doctor import (  # with YAML, for this verb only
+        Machine,
+        causes,
+        chosen,
+        examine,
+        lint,
+        mend,
+    )
     from ..views import doctor as seen
 
+    if (yes or dry_run) and not fix:
+        raise click.UsageError("--yes and --dry-run go with --fix ID.")
     settings = skin.session.settings
     if compose_file or profile:
         path = compose_file or _compose_file_in(settings.home)
@@ -77,6 +94,9 @@ def doctor(
     if symptom:
         return shown(seen.causes_view(causes(_text_or_file(symptom))), as_json)
     machine = Machine(settings.home, settings.variables_beside(settings.home / ".env"))
+    if fix:
+        mended = mend(fix, machine, really=yes and not dry_run)
+        return shown(seen.mended_view(mended), as_json)
     examined = examine(machine, checks=chosen(only, backend=backend))
     return shown(seen.host_view(examined, every=bool(only)), as_json)
 

@@ -15,7 +15,7 @@ from ..display import View
 from ..records import Finding, Verdict
 
 if TYPE_CHECKING:
-    from ..doctor import Cause, HostReport
+    from ..doctor import Cause, HostReport, Mended
     from ..doctor.checks.base import HostCheck
 
 WIDEST_SEEN = 88
@@ -75,6 +75,27 @@ def causes_view(causes: Sequence[Cause]) -> View:
         title=f"{units.count(len(causes), 'possible cause')}, {known} known by its text",
         note="\n\n".join(_cause(number, cause) for number, cause in enumerate(causes, 1)),
         data=[asdict(cause) for cause in causes],
+    )
+
+
+def mended_view(mended: Mended) -> View:
+    """Show what was done about a fault, or would be; or the commands for doing it by hand."""
+    before, after = mended.before, mended.after
+    if before.verdict in QUIET:
+        title, note = f"{before.id}: nothing to mend", before.seen
+    elif not mended.can:
+        title, note = f"{before.id} is mended by hand", _fault(before)
+    elif after is None:
+        title = f"{before.id} would be mended"
+        note = f"do it: workbench doctor --fix {before.id} --yes"
+    else:
+        title, note = f"{before.id}: {after.verdict.upper()}", after.seen
+    return View(
+        title=title,
+        rows=tuple((step,) for step in mended.steps),
+        note=note,
+        data=asdict(mended) | {"ok": mended.ok},
+        ok=mended.ok,
     )
 
 

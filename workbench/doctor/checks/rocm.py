@@ -206,29 +206,23 @@ def rocminfo(machine: Machine) -> Seen:
     """
     if not facts.is_radeon_wsl(machine) and not facts.is_native_rocm(machine):
         return skipped(NO_AMD)
-    ran = machine.run("rocminfo", timeout_s=5.0)
-    if ran.missing:
-        ran = machine.run("/opt/rocm/bin/rocminfo", timeout_s=5.0)
+    ran = facts.rocminfo(machine)
     if ran.missing:
         return skipped("rocminfo is not installed")
     if ran.hung:
-        return warned("rocminfo gave no answer in 5 s", fix="# in PowerShell\nwsl --shutdown")
+        return warned(
+            f"rocminfo gave no answer in {facts.ROCMINFO_S:.0f} s",
+            fix="# in PowerShell\nwsl --shutdown",
+        )
     for text, why, fix, source in TEXTS:
         if text in ran.said:
             return failed(
                 f"rocminfo: {_line_with(text, ran.said)}", why=f"{why} ({source})", fix=fix
             )
-    agents = _agents(ran.out)
-    if agents:
-        return passed(f"rocminfo: {', '.join(agents)}")
+    if cards := facts.cards_in(ran.out):
+        return passed(f"rocminfo: {', '.join(cards)}")
     last = ran.said.splitlines()[-1:] or ["nothing"]
     return warned(f"rocminfo lists no GPU; it said: {last[0]}", fix="rocminfo")
-
-
-def _agents(out: str) -> list[str]:
-    lines = [line.strip() for line in out.splitlines()]
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("Name:"))
-    return [name for name in names if name.startswith("gfx")]
 
 
 def _line_with(text: str, said: str) -> str:

@@ -38,9 +38,8 @@ def support_matrix(machine: Machine) -> Seen:
     )
     if near is None:
         return warned(wrong, fix="# see workbench/doctor/support_matrix.toml")
-    return warned(
-        f"ROCm {dotted(rocm)}, {stack}: {wrong}", fix=f"# the nearest that works is {_told(near)}"
-    )
+    fix = f"# the nearest row with an image: {_told(near)}"
+    return warned(f"ROCm {dotted(rocm)}, {stack}: {wrong}", fix=fix)
 
 
 def _applying(machine: Machine, row: Row, rocm: Version) -> Seen:
@@ -57,6 +56,9 @@ def _off(machine: Machine, row: Row) -> str:
     distribution, version = facts.ubuntu(machine)
     if distribution != "ubuntu" or version not in row.ubuntu:
         return f"the row is for Ubuntu {', '.join(row.ubuntu)}"
+    cards = facts.cards_in(facts.rocminfo(machine).out)
+    if cards and row.cards and not set(cards) & set(row.cards):
+        return f"the row is for {', '.join(row.cards)}, and this is {', '.join(cards)}"
     image = facts.image(machine)
     if image and image.family not in ("amd", "rocm"):
         return f"the image {image.name} is not for AMD cards"
