@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,12 +57,24 @@ def sidecar(session: Session, *, host: str, port: int) -> Iterator[Receiver]:
         thread.join()
 
 
+def counts(receiver: Receiver) -> dict[str, int]:
+    """Count what was received so far."""
+    return {
+        "records": receiver.records,
+        "log_lines": receiver.log_lines,
+        "refused": receiver.refused,
+        "unknown_fields": receiver.unknown_fields,
+    }
+
+
 def counted(receiver: Receiver) -> str:
     """Say what was received so far."""
-    return (
+    said = (
         f"{receiver.records:,} records, {receiver.log_lines:,} log lines, "
         f"{receiver.refused:,} requests refused"
     )
+    unknown = receiver.unknown_fields
+    return f"{said}, {unknown:,} unknown fields left out" if unknown else said
 
 
 def _refuse_open_door(host: str, token: str | None) -> None:
@@ -80,13 +93,38 @@ def _refuse_circle(settings: Settings, host: str, port: int) -> None:
     if settings.logging_endpoint is None:
         return
     there = urlsplit(settings.logging_endpoint.reveal())
-    same_host = there.hostname == host or (
-        is_loopback(f"http://{host}") and is_loopback(f"http://{there.hostname}")
-    )
-    if same_host and there.port == port and there.path == PATH:
+    its_port = there.port or (443 if there.scheme == "https" else 80)
+    if its_port == port and there.path == PATH and _reaches(there.hostname or "", host):
         raise ConfigError(
             "LOGGING_ENDPOINT is this very address: what is received would be sent to itself.",
             hint="Unset it here, and set it where the records come from.",
             key="logging_endpoint",
             source=settings.origins["logging_endpoint"],
         )
+
+
+def _reaches(name: str, host: str) -> bool:
+    """Tell whether who sends to *name* comes to who listens on *host*."""
+    if name == host or (is_loopback(f"http://{host}") and is_loopback(f"http://{name}")):
+        return True
+    theirs, ours = _addresses(name), _addresses(host)
+    if ours & {"0.0.0.0", "::"}:
+        return any(map(_is_of_this_machine, theirs))
+    return bool(theirs & ours)
+
+
+def _addresses(name: str) -> set[str]:
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(name, None)}
+    except (OSError, UnicodeError):  # a name that nobody knows leads nowhere
+        return set()
+
+
+def _is_of_this_machine(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True

@@ -76,7 +76,7 @@ def post(
     """POST once; a body that is no bytes is sent as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     connection = http.client.HTTPConnection(*receiver.server_address[:2], timeout=10)
-    connection.request("POST", path, data, headers)
+    connection.request("POST", path, data, {"Content-Type": "application/json", **headers})
     answer = connection.getresponse()
     found = answer.status, json.loads(answer.read())
     connection.close()
@@ -102,7 +102,10 @@ def test_what_a_sink_sends_is_what_is_kept(receiver: Receiver, session: Session)
 
 def test_another_programs_record_needs_little(receiver: Receiver, session: Session):
     """What only our client counts may be missing; times become UTC; newer fields are dropped."""
-    assert post(receiver, batch(MINIMAL | {"of_tomorrow": 1})) == (200, {"accepted": 1, "new": 1})
+    assert post(receiver, batch(MINIMAL | {"of_tomorrow": 1})) == (
+        200,
+        {"accepted": 1, "new": 1, "unknown_fields": 1},
+    )
 
     [kept] = session.telemetry.tail(last=1, follow=False)
     assert kept.timestamp == "2026-11-25T09:00:00.000000Z"
@@ -119,6 +122,11 @@ def test_another_programs_record_needs_little(receiver: Receiver, session: Sessi
         ({"input_tokens": 1.5}, "input_tokens is 1.5, and no int"),
         ({"input_tokens": True}, "input_tokens is True, and no int"),
         ({"output_tokens": 2**63}, "output_tokens is"),
+        ({"ttft_s": 10**400}, "ttft_s is 1000"),
+        ({"model": "\ud800"}, "model is '\\ud800', and no str"),
+        ({"stop": "\ud800"}, "stop is '\\ud800', and no str"),
+        ({"timestamp": "0001-01-01T00:00:00+14:00"}, "timestamp is '0001"),
+        ({"timestamp": 20261125}, "timestamp is 20261125"),
         ({"model": None}, "model is missing"),
     ],
 )
@@ -130,7 +138,7 @@ def test_an_odd_record_is_named_and_nothing_of_its_batch_is_kept(
 
     assert (status, said["accepted"]) == (422, 0)
     [reason] = said["rejected"]
-    assert reason["index"] == 1
+    assert (reason["index"], reason["id"]) == (1, (MINIMAL | {"id": "a-2"} | changes)["id"])
     assert reason["why"].startswith(why)
     assert len(session.telemetry.frame()) == 0
 
@@ -158,6 +166,11 @@ def test_our_sink_finds_the_odd_one_by_halving(receiver: Receiver, session: Sess
         (b'{"schema": "other/1", "records": []}', {}, 422),
         (b"{}", {"Content-Encoding": "br"}, 415),
         (b"no gzip", {"Content-Encoding": "gzip"}, 400),
+        (gzip.compress(b"x" * 5000)[:12] + b"\xff" * 9, {"Content-Encoding": "gzip"}, 400),
+        (b'[{"message": NaN}]', {}, 400),
+        (b"{}", {"Content-Length": "\xb2"}, 411),
+        (b"[]", {"Content-Type": "text/plain"}, 415),
+        (b"[]", {"Content-Type": ""}, 415),
         (b"{}", {"Content-Length": "99999999999"}, 413),
     ],
 )
@@ -192,6 +205,13 @@ def test_other_paths_and_methods_say_what_there_is(receiver: Receiver):
 
     assert seen == [200, 405, 404]
     assert post(receiver, b"{}", path="/v1")[0] == 404
+    assert post(receiver, b"{}", path="/health")[0] == 405
+    for method in ("PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"):
+        connection.request(method, "/logs")
+        answer = connection.getresponse()
+        answer.read()
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+    connection.close()
 
 
 def test_vllms_log_lines_go_into_a_file_of_their_own(receiver: Receiver, session: Session):
@@ -212,10 +232,77 @@ def test_a_client_that_says_nothing_holds_nobody_up(
     """It is left after a while, and others are answered meanwhile."""
     monkeypatch.setattr(receiving._Answers, "timeout", 0.3)
     with socket.create_connection(receiver.server_address[:2]) as slow:
-        slow.sendall(b"POST /logs HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        head = (
+            b"POST /logs HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+        )
+        slow.sendall(head + b"{")
         assert post(receiver, batch(MINIMAL))[0] == 200
         slow.settimeout(5)
-        assert slow.recv(1000) == b""
+        assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_client_that_comes_byte_by_byte_is_cut_off(receiver: Receiver):
+    """No single wait is long; its head and its body are the same to it."""
+    receiver.request_s = 0.3
+    for begun in (b"", b"POST /logs HTTP/1.1\r\nContent-Type: application/json\r\n"):
+        with socket.create_connection(receiver.server_address[:2]) as slow:
+            slow.sendall(begun or b"P")
+            assert eventually(lambda slow=slow: is_cut_off(slow))
+
+
+def is_cut_off(slow: socket.socket) -> bool:
+    """Send one more byte."""
+    try:
+        slow.sendall(b"X")
+    except OSError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("megabytes", [1, 4, 20])
+def test_who_is_refused_hears_why_however_much_it_sends(session: Session, megabytes: int):
+    """A broken pipe would look like an outage, and the same be sent for ever."""
+    with (
+        Session(logging_endpoint_token="open-sesame") as told,
+        sidecar(told, host="127.0.0.1", port=0) as running,
+    ):
+        body = b" " * (megabytes * 2**20)
+
+        assert post(running, body)[0] == 401
+        status = post(running, body, Authorization="Bearer open-sesame")[0]
+        assert status == (413 if megabytes == 20 else 400)
+
+
+def test_our_sink_halves_what_is_too_large(
+    receiver: Receiver, session: Session, monkeypatch: pytest.MonkeyPatch
+):
+    """Ten MB that cannot be packed, where two are taken."""
+    monkeypatch.setattr(receiving, "MAX_BODY_BYTES", 2 * 2**20)
+    sent = [record(n, prompt=json.dumps(os.urandom(500_000).hex())) for n in range(20)]
+    sink = HttpSink("http://{}:{}/logs".format(*receiver.server_address[:2]))
+
+    sink.send(sent)
+    sink.close()
+
+    assert len(session.telemetry.frame()) == 20
+
+
+def test_ten_megabytes_of_records_are_taken(receiver: Receiver):
+    """As a whole, within the limits."""
+    many = [MINIMAL | {"id": f"a-{n}", "prompt": ["x" * 50_000]} for n in range(200)]
+
+    assert post(receiver, batch(*many))[1]["new"] == 200
+
+
+def test_a_mistake_in_here_is_an_answer_too(receiver: Receiver, monkeypatch: pytest.MonkeyPatch):
+    """500 is tried again later; no answer at all would be an outage."""
+
+    def broken(_records: object) -> int:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(receiver, "keep", broken)
+
+    assert post(receiver, batch(MINIMAL))[0] == 500
 
 
 def test_with_a_token_only_who_has_it_may_write(
@@ -233,13 +320,21 @@ def test_with_a_token_only_who_has_it_may_write(
         pass
 
 
-def test_it_does_not_send_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """LOGGING_ENDPOINT of the machine that receives would be a circle."""
-    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+@pytest.mark.parametrize(
+    ("host", "port", "endpoint"),
+    [
+        ("127.0.0.1", 5055, "http://localhost:5055/logs"),
+        ("0.0.0.0", 5055, "http://localhost:5055/logs"),
+        ("0.0.0.0", 5055, f"http://{socket.gethostname()}:5055/logs"),
+        ("127.0.0.1", 80, "http://127.0.0.1/logs"),
+    ],
+)
+def test_it_does_not_send_to_itself(session: Session, host: str, port: int, endpoint: str):
+    """LOGGING_ENDPOINT of the machine that receives would be a circle, whatever it is called."""
     with (
-        Session(logging_endpoint="http://localhost:5055/logs") as told,
+        Session(logging_endpoint=endpoint, logging_endpoint_token="open-sesame") as told,
         pytest.raises(ConfigError, match="sent to itself"),
-        sidecar(told, host="127.0.0.1", port=5055),
+        sidecar(told, host=host, port=port),
     ):
         pass
 
@@ -271,7 +366,7 @@ def test_what_was_answered_outlives_a_kill(tmp_path: Path, monkeypatch: pytest.M
         port = int(re.search(r":(\d+)/logs", child.stdout.readline())[1])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         body = json.dumps(batch(MINIMAL | {"id": f"sent-{int(signum)}"}))
-        connection.request("POST", "/logs", body)
+        connection.request("POST", "/logs", body, {"Content-Type": "application/json"})
         assert connection.getresponse().status == 200  # and it is kept open
         child.send_signal(signum)
         _, errors = child.communicate(timeout=20)

@@ -12,10 +12,12 @@ from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import Any, get_args
 
-from .record import Status, TelemetryRecord, rfc3339
+from .record import COLUMNS, Status, TelemetryRecord, rfc3339
 from .sinks.document import JSON_TEXT
 
 ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -28,6 +30,7 @@ def record_of_document(said: object) -> TelemetryRecord:
     Read one record.
 
     Fields that a record does not have are left out: a newer sender may have more.
+    ``unknown_fields`` counts them.
 
     Raises:
         ValueError: It is none; the message names the field.
@@ -46,6 +49,11 @@ def record_of_document(said: object) -> TelemetryRecord:
     return TelemetryRecord(**values)
 
 
+def unknown_fields(said: Mapping[str, object]) -> int:
+    """Count what is not kept of a record."""
+    return len(said.keys() - set(COLUMNS))
+
+
 def _read(name: str, annotation: str, value: object) -> object:
     if name in JSON_TEXT and not isinstance(value, str):
         return json.dumps(value)
@@ -53,8 +61,13 @@ def _read(name: str, annotation: str, value: object) -> object:
         return _OWN[name](value)
     kind = annotation.removesuffix(" | None")
     if not _KINDS[kind](value):
-        raise ValueError(f"{name} is {value!r}, and no {kind}")
-    return value
+        raise ValueError(f"{name} is {value!r:.80}, and no {kind}")
+    return float(value) if kind == "float" else value  # type: ignore[arg-type]  # looked at above
+
+
+def _is_text(value: object) -> bool:
+    # Half of a surrogate pair is JSON, and no UTF-8: SQLite cannot hold it.
+    return isinstance(value, str) and not _SURROGATE.search(value)
 
 
 def _is_whole(value: object) -> bool:
@@ -62,12 +75,16 @@ def _is_whole(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    is_one = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_one and math.isfinite(float(value))  # type: ignore[arg-type]  # a number, by now
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:  # a whole number of 400 digits
+        return False
 
 
 _KINDS: Mapping[str, Callable[[object], bool]] = {
-    "str": lambda value: isinstance(value, str),
+    "str": _is_text,
     "int": _is_whole,
     "float": _is_number,
     "bool": lambda value: isinstance(value, bool),
@@ -76,21 +93,22 @@ _KINDS: Mapping[str, Callable[[object], bool]] = {
 
 def _id(value: object) -> str:
     if not isinstance(value, str) or not ID.fullmatch(value):
-        raise ValueError(f"id is {value!r}, and it has 1 to 64 letters, digits, and _ . : -")
+        raise ValueError(f"id is {value!r:.80}, and it has 1 to 64 letters, digits, and _ . : -")
     return value
 
 
 def _timestamp(value: object) -> str:
     try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        raise ValueError(f"timestamp is {value!r}, and no date and time of RFC 3339") from None
-    return rfc3339(moment)
+        if isinstance(value, str):
+            return rfc3339(datetime.fromisoformat(value))
+    except (ValueError, OverflowError):  # in UTC it may be before the year 1
+        pass
+    raise ValueError(f"timestamp is {value!r:.80}, and no date and time of RFC 3339")
 
 
 def _status(value: object) -> str:
     if value not in get_args(Status):
-        raise ValueError(f"status is {value!r}, and one of {', '.join(get_args(Status))}")
+        raise ValueError(f"status is {value!r:.80}, and one of {', '.join(get_args(Status))}")
     return str(value)
 
 

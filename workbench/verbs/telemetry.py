@@ -4,6 +4,7 @@ The verb ``telemetry``: what was recorded, where it went, and what the server co
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -165,19 +166,22 @@ def _window(command: Callable[..., Any]) -> Callable[..., Any]:
 @telemetry.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each message.")
 @click.pass_obj
-def serve(skin: Skin, /, host: str, port: int) -> None:
+def serve(skin: Skin, /, host: str, port: int, as_json: bool) -> None:
     """Receive what others send to LOGGING_ENDPOINT; keep it, and send it on."""
-    from ..sidecar import counted, sidecar
+    from ..sidecar import counted, counts, sidecar
 
     with sidecar(skin.session, host=host, port=port) as receiver:
-        at = "http://{}:{}".format(*receiver.server_address[:2])
-        click.echo(f"Set where records come from: LOGGING_ENDPOINT={at}/logs (Ctrl-C ends it)")
-        told = ""
+        url = "http://{}:{}/logs".format(*receiver.server_address[:2])
+        said = f"Set where records come from: LOGGING_ENDPOINT={url} (Ctrl-C ends it)"
+        click.echo(json.dumps({"url": url}) if as_json else said)
+        told = counts(receiver)
         while True:
             time.sleep(TELL_EVERY_S)
-            if (now := counted(receiver)) != told:
-                click.echo(told := now, err=True)
+            if (now := counts(receiver)) != told:
+                told = now
+                click.echo(json.dumps(now) if as_json else counted(receiver), err=not as_json)
 
 
 @telemetry.command()
