@@ -107,6 +107,16 @@ def test_who_watches_is_closed_and_changes_nothing(name: str):
     assert all(mount.get("read_only") or mount["type"] == "volume" for mount in service["volumes"])
 
 
+def test_the_sidecar_is_the_user_and_not_root():
+    """Root's SQLite files in .workbench would stop the user's own recording."""
+    service = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]["sidecar"]
+    state = next(each for each in service["volumes"] if each["source"] == "./.workbench")
+
+    assert service["user"] == "${WORKBENCH_UID:-1000}:${WORKBENCH_GID:-1000}"
+    assert "cap_add" not in service
+    assert state["bind"] == {"create_host_path": False}
+
+
 def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
