@@ -352,3 +352,31 @@ def test_its_record_arrives_where_ours_go(typescript, served: Session, tmp_path:
     assert done.stdout.startswith("The KV cache")
     assert (row.session, row.model, row.finish_reason) == ("log.ts", "pocket", "stop")
     assert row.output_tokens > 10
+    assert 0 < row.ttft_s <= row.e2e_latency_s <= row.duration_s
+    assert row.num_chunks > 1
+
+
+@pytest.mark.processes
+def test_a_request_that_fails_is_logged_as_one(typescript, tmp_path: Path, monkeypatch):
+    """``log.ts`` with no server to ask: its record says so, and so does its exit status."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    with Session() as session, sidecar(session, host="127.0.0.1", port=0) as receiver:
+        environ = {
+            **os.environ,
+            "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+            "WORKBENCH_MODEL": "pocket",
+            "LOGGING_ENDPOINT": "http://{}:{}/logs".format(*receiver.server_address[:2]),
+        }
+        done = subprocess.run(
+            ["npx", "tsx", "log.ts", QUESTION],
+            cwd=typescript.folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        [row] = session.telemetry.tail(last=5, follow=False)
+
+    assert done.returncode == 1
+    assert (row.status, row.error_type) == ("error", "APIConnectionError")
+    assert (row.ttft_s, row.e2e_latency_s) == (None, None)
