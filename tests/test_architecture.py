@@ -24,7 +24,16 @@ LEVELS = (
     | {"bootlog", "failures", "fingerprints"},
     {"client", "servers", "telemetry", "catalogue", "hub", "model_facts", "predictions"},
     {"boot", "session", "serving", "switch", "conversation", "batch", "headless", "doctor"}
-    | {"probe", "smoke", "typescript", "planning", "inventory", "server_metrics", "sidecar"},
+    | {
+        "probe",
+        "smoke",
+        "typescript",
+        "planning",
+        "inventory",
+        "server_metrics",
+        "bench",
+        "sidecar",
+    },
     {"plots", "views", "verbs", "terminal", "cells", "magics", "__main__"},
 )
 

@@ -1,0 +1,3 @@
+"""
+The benchmark: a load generator whose own cost is known, and what it found.
+"""
