@@ -21,6 +21,7 @@ import time
 from array import array
 
 WRITE_BYTES = 256 * 1024
+BLOCK_EVENTS = 1000
 
 
 def event(number: int, tokens: int) -> bytes:
@@ -48,6 +49,15 @@ class Stream:
         self.text, self.last = event(number, 0), event(number, tokens)
         self.times = array("d")
         self.whole = memoryview(b"")
+        self.block = b""
+
+    def load(self) -> None:
+        """Take up the next thousand events, the last of them with the end."""
+        number = min(self.left, BLOCK_EVENTS)
+        self.left -= number
+        self.block = self.block if self.left else self.text * number + self.last
+        self.block = self.block or self.text * number
+        self.whole = memoryview(self.block)
 
 
 class Server:
@@ -134,7 +144,6 @@ class Server:
         if self.itl_s:
             heapq.heappush(self.due, (time.monotonic() + self.ttft_s, self.count, stream))
             return
-        stream.whole = memoryview(stream.text * stream.left + stream.last)
         self.busy.append(stream)
 
     def send_due(self) -> None:
@@ -155,12 +164,14 @@ class Server:
         """Send a piece to each that is not paced; who takes nothing is asked again."""
         most = WRITE_BYTES if self.given.coalesced else None
         for stream in list(self.busy):
+            if not stream.whole:
+                stream.load()
             try:
                 taken = stream.sock.send(stream.whole[: most or len(stream.text)])
             except BlockingIOError:
                 continue
             stream.whole = stream.whole[taken:]
-            if not stream.whole:
+            if not stream.whole and not stream.left:
                 self.busy.remove(stream)
 
 

@@ -87,7 +87,15 @@ class Answer:
         self.began = True
         if self._rest:
             data, self._rest = self._rest + data, b""
-        if self._begins and self._framing.between_chunks:
+        between = self._framing.between_chunks
+        if self._begins and not between:
+            # Parse to the end of the chunk that is open, and no further.
+            cut = data.find(CHUNK_END) + len(CHUNK_END)
+            if cut >= len(CHUNK_END):
+                self._read(data[:cut], at_s)
+                data = data[cut:]
+                between = self._framing.between_chunks
+        if self._begins and between and data:
             cut = data.rfind(CHUNK_END) + len(CHUNK_END)
             whole = data[:cut]
             if number := self._count_texts(whole):
