@@ -3,7 +3,7 @@ How far is what the load generator measures from what the server did?
 
     python benchmarks/loadgen.py [--rounds 3] [--seconds 3]
 
-The server (exact_server.py) writes down when it gave each event to the kernel;
+The server (servers/exact.py) writes down when it gave each event to the kernel;
 its own lateness is thus nobody's error. A client's TTFT and ITL of every event
 are compared with the server's: once with 64 streams, once with 1,000, first
 token after 50 ms, then one each 10 ms. Then both clients read as fast as they
@@ -31,7 +31,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-SERVER = Path(__file__).with_name("exact_server.py")
+SERVER = Path(__file__).parent / "servers" / "exact.py"
 CLIENTS = ("workbench", "aiohttp")
 CEILING_TOKENS = {"coalesced": 400_000, "packets": 20_000}
 CEILING_STREAMS = 8

@@ -18,7 +18,7 @@ from workbench.bench import arrivals, http1
 from workbench.bench.loop import Load, Loop
 from workbench.errors import ServerUnreachableError
 
-SERVER = Path(__file__).parents[2] / "benchmarks" / "exact_server.py"
+SERVER = Path(__file__).parents[2] / "benchmarks" / "servers" / "exact.py"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """
 A server that knows when it sent what: the yardstick of benchmarks/loadgen.py.
 
-    python benchmarks/exact_server.py --ttft-ms 50 --itl-ms 10 --tokens 200
+    python benchmarks/servers/exact.py --ttft-ms 50 --itl-ms 10 --tokens 200
 
 Each request's events have a fixed schedule from the moment it is read. The
 server writes down when it gave each event to the kernel, and tells it at
