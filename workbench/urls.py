@@ -4,6 +4,7 @@ Small questions about URLs. Pure.
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 
@@ -14,8 +15,11 @@ def is_loopback(url: str) -> bool:
     Such a server is never reached by a proxy: a proxy would look for the
     address on its own machine, and read the key on the way.
     """
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # half an IPv6 address
+        return False
+    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){1,3}", host) is not None
 
 
 def root_url(base_url: str) -> str:

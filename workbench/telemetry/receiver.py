@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ..errors import StoreError
+from ..urls import is_loopback
 from .received import record_of_document, unknown_fields
 from .record import TelemetryRecord
 from .sinks.document import SCHEMA
@@ -282,8 +283,14 @@ class _Answers(BaseHTTPRequestHandler):
         given = self.headers.get("Authorization", "").encode("utf-8", "replace")
         if token is not None and not hmac.compare_digest(given, f"Bearer {token}".encode()):
             raise RefusedError(HTTPStatus.UNAUTHORIZED, "the bearer token is missing or wrong")
-        # A page in a browser may send other types to this machine without asking; for this one
-        # it has to ask first (OPTIONS), and is refused.
+        # A page in a browser may have its own name lead to this machine (DNS rebinding), and
+        # says that name. Without a token this listens for this machine alone.
+        named = self.headers.get("Host", "localhost")
+        if token is None and not is_loopback(f"http://{named}"):
+            why = "without a token it is asked for as localhost only"
+            raise RefusedError(HTTPStatus.FORBIDDEN, why)
+        # It may send other types to this machine without asking; for this one it has to ask
+        # first (OPTIONS), and is refused.
         if self.headers.get_content_type() != JSON_TYPE:
             why = f"a body is Content-Type: {JSON_TYPE}"
             raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, why)
