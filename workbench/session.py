@@ -635,7 +635,7 @@ class Session:
 
 def open_telemetry(settings: Settings, *, session: str, base_url: str | None) -> Telemetry:
     """Make the telemetry that the settings ask for; its sinks are opened when there are rows."""
-    from .telemetry import Retention, Telemetry, redacting
+    from .telemetry import Contents, Retention, Telemetry, redacting
 
     def sinks() -> Sequence[Sink]:
         from .telemetry.sinks import open_sinks
@@ -651,7 +651,7 @@ def open_telemetry(settings: Settings, *, session: str, base_url: str | None) ->
         base_url=base_url,
         tags=tags_of(settings.telemetry_tags),
         plain_hash=settings.telemetry_hash == "sha256",
-        contents=redact if settings.telemetry_contents else None,
+        contents=Contents(redact, kept=settings.telemetry_contents),
         retention=Retention(
             max_age_days=settings.telemetry_max_age_days,
             max_bytes=settings.telemetry_max_bytes,

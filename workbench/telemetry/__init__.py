@@ -22,7 +22,7 @@ hash of the prompt always is. The parts, from the inside out::
     telemetry   the door
 """
 
-from .contents import redacting
+from .contents import Contents, redacting
 from .outbox import SinkStatus
 from .reading import Chosen
 from .record import SCHEMA_VERSION, Status, TelemetryRecord
@@ -34,6 +34,7 @@ from .telemetry import StoreStatus, Telemetry, TelemetryStatus
 __all__ = [
     "SCHEMA_VERSION",
     "Chosen",
+    "Contents",
     "Retention",
     "Sink",
     "SinkStatus",

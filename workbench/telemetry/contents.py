@@ -2,7 +2,8 @@
 Prompts and answers as text, for those who asked to keep them. Pure.
 
 Everything is redacted before it is written anywhere: the words of messages and
-answers, reasoning, and the arguments of tool calls.
+answers, reasoning, names, ids and arguments of tool calls, and addresses. So are
+the strings that end an answer, which are kept in any case.
 """
 
 from __future__ import annotations
@@ -27,26 +28,37 @@ class Contents:
 
     Args:
         redact: Called with every text; what it returns is kept.
+
+        kept: Whether prompts and answers are.
     """
 
-    def __init__(self, redact: Redact = str) -> None:
+    def __init__(self, redact: Redact = str, *, kept: bool = True) -> None:
+        self.kept = kept
         self._redact = redact
 
-    def prompt(self, messages: Sequence[ChatMessage]) -> str:
+    def prompt(self, messages: Sequence[ChatMessage]) -> str | None:
         """Write the turns in the form of OpenAI's API, without what is not set."""
-        return json.dumps([self._turn(message) for message in messages])
+        return json.dumps([self._turn(message) for message in messages]) if self.kept else None
 
-    def answer(self, answer: Generation) -> str:
+    def answer(self, answer: Generation) -> str | None:
         """Write the answers: text, reasoning, tool calls and finish reason of each."""
         choices: list[Generation | Choice] = [answer, *answer.alternatives]
-        return json.dumps([self._choice(choice) for choice in choices])
+        return json.dumps([self._choice(choice) for choice in choices]) if self.kept else None
+
+    def stop(self, texts: Sequence[str]) -> str:
+        """Write the strings that end an answer: they are settings, of few characters."""
+        return json.dumps([self._redact(text) for text in texts])
+
+    def words(self, texts: Sequence[str]) -> list[str] | int:
+        """Return what may not be said, or only how many there are."""
+        return [self._redact(text) for text in texts] if self.kept else len(texts)
 
     def _turn(self, message: ChatMessage) -> dict[str, Any]:
         return _set(
             role=message.role,
             content=self._content(message.content),
             tool_calls=self._calls(message.tool_calls),
-            tool_call_id=message.tool_call_id,
+            tool_call_id=message.tool_call_id and self._redact(message.tool_call_id),
         )
 
     def _choice(self, choice: Generation | Choice) -> dict[str, Any]:
@@ -65,13 +77,17 @@ class Contents:
     def _part(self, part: str | Image) -> Mapping[str, Any]:
         if isinstance(part, str):
             return {"type": "text", "text": self._redact(part)}
-        return {"type": "image_url", "image_url": {"url": self._redact(part.url[:MAX_URL])}}
+        return {"type": "image_url", "image_url": {"url": self._redact(part.url)[:MAX_URL]}}
 
     def _calls(self, calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
         return [
-            {"id": call.id, "name": call.name, "arguments": self._redact(call.arguments)}
+            {name: self._redact(getattr(call, name)) for name in ("id", "name", "arguments")}
             for call in calls
         ]
+
+
+NO_CONTENTS = Contents(kept=False)
+HIDDEN = Contents(lambda _: REDACTED, kept=False)
 
 
 def redacting(pattern: str) -> Redact:

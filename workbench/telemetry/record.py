@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from .. import metrics
 from ..records import Failure, Generation, Outcome, SamplingParams, Timings
-from .contents import Contents
+from .contents import NO_CONTENTS, Contents
 
 Status: TypeAlias = Literal["ok", "error", "interrupted"]
 
@@ -62,7 +62,7 @@ class TelemetryRecord:
 
         presence_penalty, frequency_penalty, repetition_penalty, seed: As sent.
 
-        stop: As sent, a JSON array of strings.
+        stop: As sent, a JSON array of strings, redacted.
 
         prompt_hash: Hash of the messages' canonical JSON: ``h1:`` and an HMAC-SHA-256, equal
             for equal messages while the key lives; or ``sha256:`` and the plain one.
@@ -95,7 +95,8 @@ class TelemetryRecord:
         request_id: The server's id of the request, as its log shows it.
 
         other_sampling: Sampling parameters without a column of their own, a JSON object. Of
-            ``extra`` and ``chat_template_kwargs`` the names only: a prompt may be in them.
+            ``extra`` and ``chat_template_kwargs`` the names only: a prompt may be in them. Of
+            ``bad_words`` the number, unless contents are kept.
 
         attempts: How often it was sent: 1, and one more for each retry.
 
@@ -176,7 +177,7 @@ def record_of(
     base_url: str | None = None,
     server_version: str | None = None,
     tags: Mapping[str, str] = NO_TAGS,
-    contents: Contents | None = None,
+    contents: Contents = NO_CONTENTS,
 ) -> TelemetryRecord:
     """
     Turn an outcome into its row.
@@ -204,7 +205,7 @@ def record_of(
         backend=backend,
         base_url=_bare_url(_known("base_url", error, answer) or base_url),
         streamed=_streamed(outcome),
-        **_sampling(outcome.params),
+        **_sampling(outcome.params, contents),
         attempts=outcome.attempts,
         prompt_hash=prompt_hash,
         input_tokens=usage.input_tokens if usage else None,
@@ -227,8 +228,8 @@ def record_of(
         trace_id=outcome.trace_id,
         span_id=outcome.span_id,
         tags=_tags({**tags, **outcome.tags}),
-        prompt=contents.prompt(outcome.messages) if contents else None,
-        answer=contents.answer(answer) if contents and answer else None,
+        prompt=contents.prompt(outcome.messages),
+        answer=contents.answer(answer) if answer else None,
     )
 
 
@@ -277,13 +278,13 @@ def _known(name: str, *sources: object) -> str | None:
     return next((value for source in sources if (value := getattr(source, name, None))), None)
 
 
-def _sampling(params: SamplingParams) -> dict[str, Any]:
+def _sampling(params: SamplingParams, contents: Contents) -> dict[str, Any]:
     given = params.given()
     others = {name: given.pop(name) for name in list(given) if name not in COLUMNS}
     if others:
-        given["other_sampling"] = json.dumps(_without_prompts(others), sort_keys=True)
+        given["other_sampling"] = json.dumps(_without_prompts(others, contents), sort_keys=True)
     if "stop" in given:
-        given["stop"] = json.dumps(given["stop"])
+        given["stop"] = contents.stop(given["stop"])
     # A server refuses a seed that SQLite can't hold either, and the refusal is worth its row.
     return {
         name: None if isinstance(value, int) and value not in _INT64 else value
@@ -295,11 +296,14 @@ def _tags(tags: Mapping[str, str]) -> str | None:
     return json.dumps(tags, sort_keys=True) if tags else None
 
 
-def _without_prompts(sampling: Mapping[str, Any]) -> dict[str, Any]:
-    return {
+def _without_prompts(sampling: Mapping[str, Any], contents: Contents) -> dict[str, Any]:
+    found = {
         name: sorted(value) if name in ("extra", "chat_template_kwargs") else value
         for name, value in sampling.items()
     }
+    if "bad_words" in found:
+        found["bad_words"] = contents.words(found["bad_words"])
+    return found
 
 
 def _bare_url(url: str | None) -> str | None:

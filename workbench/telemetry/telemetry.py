@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..records import Outcome
-from .contents import Contents, Redact
+from .contents import HIDDEN, NO_CONTENTS, Contents
 from .dispatcher import Dispatcher, OpenSinks
 from .export import write
 from .hashing import Hasher, PlainHasher, load_or_make_key
@@ -111,8 +111,7 @@ class Telemetry:
         plain_hash: Hash prompts by SHA-256 alone, so that other programs come to the
             same; whoever has the file can then confirm a guess.
 
-        contents: Keep prompts and answers, redacted by this; ``None`` keeps none.
-            ``str`` keeps them as they are.
+        contents: Whether prompts and answers are kept, and how they are redacted.
 
         retention: When rows are deleted.
 
@@ -130,7 +129,7 @@ class Telemetry:
         max_queued: int = MAX_QUEUED,
         tags: Mapping[str, str] = NO_TAGS,
         plain_hash: bool = False,
-        contents: Redact | None = None,
+        contents: Contents = NO_CONTENTS,
         retention: Retention = KEEP_SENSIBLY,
         open_sinks: OpenSinks | None = None,
     ) -> None:
@@ -144,7 +143,7 @@ class Telemetry:
             session=session,
             user=user,
             hasher=PlainHasher if plain_hash else Hasher,
-            contents=None if contents is None else Contents(contents),
+            contents=contents,
         )
         # Before the writer: what is registered first is called last at exit.
         self._dispatcher = Dispatcher(self.path, open_sinks) if open_sinks else None
@@ -372,7 +371,7 @@ class _Recorder:
         session: str,
         user: str | None,
         hasher: type[Hasher],
-        contents: Contents | None,
+        contents: Contents,
     ) -> None:
         self.last_error: str | None = None
         self._key_path = key_path
@@ -400,9 +399,7 @@ class _Recorder:
         try:
             return make(contents=self._contents)
         except Exception as error:
-            if self._contents is None:
-                raise
             # Most likely the caller's own redaction. The numbers are worth their row, and
             # what could not be redacted is not written.
             self.last_error = f"Contents were not kept: {type(error).__name__}"
-            return make(contents=None)
+            return make(contents=HIDDEN)
