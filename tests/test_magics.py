@@ -224,6 +224,7 @@ def test_a_flush_that_leaves_something_is_not_ok(shell, monkeypatch):
     """The table says which sink, how much waits and why; as exit status 1 in the shell."""
     sink = ScriptedSink(*[SinkError("it is down", sink="scripted")] * 9)
     monkeypatch.setattr("workbench.telemetry.sinks.open_sinks", lambda _settings: [sink])
+    monkeypatch.setattr("workbench.telemetry.sinks.names_of", lambda _settings: (sink.name,))
     session = shell.run_line_magic("wb", "session")
     with pytest.raises(ServerUnreachableError):
         session.chat("Hi", model="pocket")

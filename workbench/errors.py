@@ -39,7 +39,7 @@ The words for what can go wrong.
     ├── AnswerInterruptedError           the reader stopped an answer; .generation
     ├── TelemetryError
     │   ├── StoreError                   .path
-    │   └── SinkError                    .sink, .retry_after_s, .rejected, .permanent
+    │   └── SinkError                    .sink, .done, .rejected, .retry_after_s, .permanent
     ├── NotebookError                    a notebook stopped at a cell; .notebook, .cell, .ename
     ├── PlanError                        memory that cannot be worked out; .missing
     └── TypeScriptError                  a program did not end well; .exit_code, .stderr
@@ -364,14 +364,17 @@ class SinkError(TelemetryError):
     """
     A sink did not accept all records that it was sent.
 
-    ``rejected`` has the ids of those that it never will: they are kept aside and
-    not sent again. With ``permanent`` nothing will be accepted before somebody
+    ``done``: so many of the first ones are done with, and not sent again. Of them it
+    took all but ``num_rejected``, which it never will take; ``rejected`` has their ids
+    where they are known. With ``permanent`` nothing will be accepted before somebody
     corrects a key or an address.
     """
 
     sink: str
-    retry_after_s: float | None = None
+    done: int = 0
     rejected: tuple[str, ...] = ()
+    num_rejected: int = 0
+    retry_after_s: float | None = None
     permanent: bool = False
 
 

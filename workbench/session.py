@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from .reconcile import Reconciliation
     from .settings import Settings
     from .smoke import SmokeReport
-    from .telemetry import Sink, Telemetry
+    from .telemetry import Telemetry
     from .vram import Plan
 
 # The client and telemetry are imported where they are first needed: `status`
@@ -635,12 +635,7 @@ class Session:
 
 def open_telemetry(settings: Settings, *, session: str, base_url: str | None) -> Telemetry:
     """Make the telemetry that the settings ask for; its sinks are opened when there are rows."""
-    from .telemetry import Contents, Retention, Telemetry, redacting
-
-    def sinks() -> Sequence[Sink]:
-        from .telemetry.sinks import open_sinks
-
-        return open_sinks(settings)
+    from .telemetry import Configured, Contents, Retention, Telemetry, redacting
 
     redact = redacting(settings.telemetry_redact) if settings.telemetry_redact else str
     return Telemetry(
@@ -656,7 +651,7 @@ def open_telemetry(settings: Settings, *, session: str, base_url: str | None) ->
             max_age_days=settings.telemetry_max_age_days,
             max_bytes=settings.telemetry_max_bytes,
         ),
-        open_sinks=sinks,
+        destinations=Configured(settings),
     )
 
 

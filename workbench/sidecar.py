@@ -48,6 +48,7 @@ def sidecar(session: Session, *, host: str, port: int) -> Iterator[Receiver]:
             key="port",
             source="argument",
         ) from exc
+    session.telemetry.start_sending()
     thread = threading.Thread(target=receiver.serve_forever, name="workbench-sidecar")
     thread.start()
     try:

@@ -23,6 +23,7 @@ from workbench.records import (
     Usage,
 )
 from workbench.telemetry import Telemetry
+from workbench.telemetry import courier as courier_module
 
 KERNEL = Path(__file__).with_name("kernel.py")
 ROOT = Path(workbench.telemetry.__file__).parents[2]
@@ -117,3 +118,11 @@ def run_kernels() -> Callable[..., list[str]]:
         return printed
 
     return run
+
+
+@pytest.fixture
+def quick_courier(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have couriers gather, look and wait for milliseconds."""
+    monkeypatch.setattr(courier_module, "GATHER_S", 0.01)
+    monkeypatch.setattr(courier_module, "LOOK_S", 0.05)
+    monkeypatch.setattr(courier_module, "FIRST_WAIT_S", 0.02)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.telemetry.sinks_for_tests import ScriptedSink
+from tests.telemetry.sinks_for_tests import ScriptedSink, These
 from workbench.errors import StoreError
 from workbench.records import ChatMessage, Generation, SamplingParams, Timings, Usage
 from workbench.telemetry import Store, Telemetry
@@ -67,7 +67,7 @@ def fill_and_send(path: str, number: str, limit_bytes: str) -> None:
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit_bytes), hard))
     sink = ScriptedSink()
-    telemetry = Telemetry(path, session="full", max_queued=100, open_sinks=lambda: [sink])
+    telemetry = Telemetry(path, session="full", max_queued=100, destinations=These(sink))
     for n in range(int(number)):
         telemetry.emit(generation(n))
         if n % 100 == 0:

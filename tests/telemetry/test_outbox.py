@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from typing import Any
 import pytest
 
 from tests.helpers import eventually
-from tests.telemetry.sinks_for_tests import ScriptedSink
+from tests.telemetry.sinks_for_tests import ScriptedSink, These, ids, status
 from workbench.errors import ConfigError, SinkError
 from workbench.filelock import try_to_hold
 from workbench.records import Generation
-from workbench.telemetry import SinkStatus, Store, Telemetry
+from workbench.telemetry import Sink, Telemetry
 from workbench.telemetry import courier as courier_module
 from workbench.telemetry.courier import backoff_s
 
@@ -25,30 +26,12 @@ MakeGeneration = Callable[..., Generation]
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(courier_module, "GATHER_S", 0.01)
-    monkeypatch.setattr(courier_module, "LOOK_S", 0.05)
-    monkeypatch.setattr(courier_module, "FIRST_WAIT_S", 0.02)
+def quick(quick_courier: None) -> None:
+    """Nobody waits for seconds."""
 
 
 def opened(path: Path, *sinks: ScriptedSink, session: str = "tests", **changes: Any) -> Telemetry:
-    return Telemetry(path, session=session, open_sinks=lambda: sinks, **changes)
-
-
-def ids(telemetry: Telemetry) -> list[str]:
-    return telemetry.frame()["id"].tolist()
-
-
-def status(telemetry: Telemetry, name: str = "scripted") -> SinkStatus:
-    """How far a sink is, once it is known."""
-    found: list[SinkStatus] = []
-
-    def known() -> bool:
-        found[:] = [sink for sink in telemetry.stored().sinks if sink.name == name]
-        return bool(found)
-
-    assert eventually(known)
-    return found[0]
+    return Telemetry(path, session=session, destinations=These(*sinks), **changes)
 
 
 def test_every_row_is_sent_in_order(path: Path, make_generation: MakeGeneration) -> None:
@@ -175,52 +158,6 @@ def test_waits_double_and_differ() -> None:
     assert backoff_s(1, permanent=True) == 600
 
 
-def test_rejected_records_are_kept_aside(path: Path, make_generation: MakeGeneration) -> None:
-    """
-    Counted, with their content and the reason; the others of the batch are sent without them.
-    """
-    sink = ScriptedSink()
-    hold = threading.Event()
-    sink.script = [hold]
-    with opened(path, sink) as telemetry:
-        telemetry.emit(make_generation())
-        assert eventually(lambda: sink.batches)
-        for _ in range(3):
-            telemetry.emit(make_generation())
-        bad = ids(telemetry)[2]
-        sink.script = [SinkError("too long", sink="scripted", rejected=(bad,))]
-        hold.set()
-        assert telemetry.deliver()
-
-        assert sink.batches[-1] == [each for each in ids(telemetry)[1:] if each != bad]
-        told = status(telemetry)
-        assert (told.sent, told.rejected, told.waiting) == (3, 1, 0)
-    with Store(path) as store:
-        ((kept, reason, record),) = store.rows("SELECT id, reason, record FROM rejected")
-    assert (kept, reason) == (bad, "too long")
-    assert '"model": "pocket"' in record
-
-
-def test_a_record_that_breaks_a_sink_is_found(path: Path, make_generation: MakeGeneration) -> None:
-    """
-    A mistake of the sink with one record costs the others nothing; that one is kept aside.
-    """
-    sink = ScriptedSink(threading.Event())
-    hold = sink.script[0]
-    assert isinstance(hold, threading.Event)
-    with opened(path, sink) as telemetry:
-        telemetry.emit(make_generation())
-        assert eventually(lambda: sink.batches)
-        for _ in range(8):
-            telemetry.emit(make_generation())
-        sink.refuses = {ids(telemetry)[4]}
-        hold.set()
-        assert eventually(lambda: status(telemetry).waiting == 0)
-
-        assert (status(telemetry).sent, status(telemetry).rejected) == (8, 1)
-        assert "TypeError: it has no form" in (status(telemetry).last_error or "")
-
-
 @pytest.mark.processes
 def test_one_process_sends_at_a_time(path: Path, make_generation: MakeGeneration) -> None:
     """
@@ -292,10 +229,11 @@ def test_sinks_that_cannot_be_opened_are_said(path: Path, make_generation: MakeG
     Recording goes on; the status has the reason, and delivering raises it.
     """
 
-    def wrong() -> list[ScriptedSink]:
-        raise ConfigError("no key", key="cosmos", source="environment")
+    class Wrong(These):
+        def open(self) -> Sequence[Sink]:
+            raise ConfigError("no key", key="cosmos", source="environment")
 
-    with Telemetry(path, session="tests", open_sinks=wrong) as telemetry:
+    with Telemetry(path, session="tests", destinations=Wrong()) as telemetry:
         telemetry.emit(make_generation())
         with pytest.raises(ConfigError, match="no key"):
             telemetry.deliver()
@@ -319,3 +257,60 @@ def test_the_end_waits_for_a_slow_sink_only_so_long(
     assert time.monotonic() - before_s < 5
     assert status(telemetry).waiting == 1
     never.set()
+
+
+def test_a_sink_is_due_the_rows_of_a_process_that_ended_before_it_was_open(
+    path: Path, make_generation: MakeGeneration
+) -> None:
+    """
+    What a sink needs may take seconds to import; the next process sends what the first wrote.
+    """
+    never = threading.Event()
+    first = Telemetry(path, session="short", destinations=These(ScriptedSink(), slow=never))
+    first.emit(make_generation())
+    first.flush()
+    first.close()
+    sink = ScriptedSink()
+    with opened(path, sink) as telemetry:
+        telemetry.emit(make_generation())
+        assert telemetry.deliver()
+
+        assert sink.ids == ids(telemetry)
+        assert len(sink.ids) == 2
+    never.set()
+
+
+def test_a_file_that_was_deleted_takes_no_row_of_the_next_one_with_it(
+    path: Path, make_generation: MakeGeneration
+) -> None:
+    """
+    A kernel lives on when its state folder is deleted; the new file is sent from its first row.
+    """
+    sink = ScriptedSink()
+    with opened(path, sink) as telemetry:
+        for _ in range(3):
+            telemetry.emit(make_generation())
+        assert telemetry.deliver()
+        shutil.rmtree(path.parent)
+        telemetry.emit(make_generation())
+        assert telemetry.deliver()
+
+        assert sink.ids[3:] == ids(telemetry)
+        assert (status(telemetry).sent, status(telemetry).waiting) == (1, 0)
+
+
+def test_who_is_there_for_sending_waits_for_no_new_row(
+    path: Path, make_generation: MakeGeneration
+) -> None:
+    """
+    As a sidecar that was restarted: what the last one left goes on.
+    """
+    dead = ScriptedSink(*[SinkError("no route", sink="scripted", permanent=True)] * 9)
+    with opened(path, dead) as telemetry:
+        telemetry.emit(make_generation())
+        assert not telemetry.deliver()
+    sink = ScriptedSink()
+    with opened(path, sink) as telemetry:
+        telemetry.start_sending()
+
+        assert eventually(lambda: len(sink.ids) == 1)

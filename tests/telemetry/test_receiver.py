@@ -18,10 +18,12 @@ from typing import Any
 import pytest
 
 from tests.helpers import eventually
-from workbench.errors import ConfigError, SinkError
+from tests.telemetry.sinks_for_tests import These
+from workbench.errors import ConfigError
 from workbench.records import fields_of
 from workbench.session import Session
 from workbench.sidecar import sidecar
+from workbench.telemetry import Telemetry
 from workbench.telemetry import receiver as receiving
 from workbench.telemetry.receiver import Receiver
 from workbench.telemetry.record import TelemetryRecord
@@ -143,17 +145,21 @@ def test_an_odd_record_is_named_and_nothing_of_its_batch_is_kept(
     assert len(session.telemetry.frame()) == 0
 
 
-def test_our_sink_finds_the_odd_one_by_halving(receiver: Receiver, session: Session):
-    """The others arrive, and the outbox is told which was refused."""
+def test_our_sender_finds_the_odd_one(
+    receiver: Receiver, session: Session, tmp_path: Path, quick_courier: None
+):
+    """From one file to the other: those around it arrive, and it is said which was refused."""
     sent = [record(number) for number in range(8)]
     sent[5] = record(5, status="fine")
     sink = HttpSink("http://{}:{}/logs".format(*receiver.server_address[:2]))
+    theirs = Telemetry(tmp_path / "theirs.db", session="there", destinations=These(sink))
+    with theirs:
+        theirs.keep(sent)
+        assert not theirs.deliver()
+        [status] = theirs.stored().sinks
 
-    with pytest.raises(SinkError) as caught:
-        sink.send(sent)
-    sink.close()
-
-    assert caught.value.rejected == (sent[5].id,)
+    assert (status.sent, status.rejected) == (7, 1)
+    assert "status is 'fine'" in (status.last_error or "")
     assert len(session.telemetry.frame()) == 7
 
 
@@ -171,6 +177,9 @@ def test_our_sink_finds_the_odd_one_by_halving(receiver: Receiver, session: Sess
         (b"{}", {"Content-Length": "\xb2"}, 411),
         (b"[]", {"Content-Type": "text/plain"}, 415),
         (b"[]", {"Content-Type": ""}, 415),
+        (b"[]", {"Host": "attacker.example:5000"}, 403),
+        (b"[]", {"Host": "127.attacker.example"}, 403),
+        (b"[]", {"Host": "[::1"}, 403),
         (b"{}", {"Content-Length": "99999999999"}, 413),
     ],
 )
@@ -273,16 +282,17 @@ def test_who_is_refused_hears_why_however_much_it_sends(session: Session, megaby
         assert status == (413 if megabytes == 20 else 400)
 
 
-def test_our_sink_halves_what_is_too_large(
-    receiver: Receiver, session: Session, monkeypatch: pytest.MonkeyPatch
+def test_our_sender_halves_what_is_too_large(
+    receiver: Receiver, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Ten MB that cannot be packed, where two are taken."""
     monkeypatch.setattr(receiving, "MAX_BODY_BYTES", 2 * 2**20)
     sent = [record(n, prompt=json.dumps(os.urandom(500_000).hex())) for n in range(20)]
     sink = HttpSink("http://{}:{}/logs".format(*receiver.server_address[:2]))
-
-    sink.send(sent)
-    sink.close()
+    theirs = Telemetry(tmp_path / "theirs.db", session="there", destinations=These(sink))
+    with theirs:
+        theirs.keep(sent)
+        assert theirs.deliver()
 
     assert len(session.telemetry.frame()) == 20
 

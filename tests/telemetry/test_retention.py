@@ -14,7 +14,7 @@ from tests.helpers import eventually
 from workbench.records import Generation
 from workbench.telemetry import Retention, Store, Telemetry, TelemetryRecord
 from workbench.telemetry import keeper as keeper_module
-from workbench.telemetry.outbox import LIVE_FOR, Outbox
+from workbench.telemetry.outbox import LIVE_FOR, Outbox, Progress
 from workbench.telemetry.record import record_of, rfc3339
 from workbench.telemetry.retention import expire
 
@@ -72,9 +72,8 @@ def test_what_a_live_sink_has_not_had_stays(path: Path, make_records: MakeRecord
     Up to twice its age; then it is deleted and counted as lost, once.
     """
     with Store(path) as store:
-        store.append(make_records(11, 12, 13))
-        Outbox(store).admit("dead", 0)
-        Outbox(store).accepted("dead", up_to=1, count=1)
+        Outbox(store).append(make_records(11, 12, 13), ["dead"])
+        Outbox(store).done("dead", Progress(up_to=1, count=1))
 
         assert expired(store, TEN_DAYS) == 1
         assert (seqs(store), lost(store)) == ([2, 3], 0)
@@ -87,8 +86,7 @@ def test_a_sink_that_is_off_holds_nothing_back(path: Path, make_records: MakeRec
     Nobody has turned it on for more than a week.
     """
     with Store(path) as store:
-        store.append(make_records(11))
-        Outbox(store).admit("off", 0)
+        Outbox(store).append(make_records(11), ["off"])
         with store.transaction() as execute:
             execute("UPDATE sinks SET seen_at = ?", (rfc3339(NOW - LIVE_FOR - timedelta(1)),))
 
@@ -114,13 +112,26 @@ def test_size_comes_before_a_dead_sink(path: Path, make_records: MakeRecords) ->
     The bound holds, and what the sink will never have is said.
     """
     with Store(path) as store:
-        store.append(make_records(*[0.0] * 3_000, text="a long prompt " * 20))
-        Outbox(store).admit("dead", 0)
+        Outbox(store).append(make_records(*[0.0] * 3_000, text="a long prompt " * 20), ["dead"])
         bound = store.size_bytes() // 2
         deleted = expired(store, Retention(max_age_days=None, max_bytes=bound))
 
         assert store.size_bytes() <= bound
         assert lost(store) == deleted > 0
+
+
+def test_a_refusal_is_forgotten_with_its_row(path: Path, make_records: MakeRecords) -> None:
+    """
+    So that all that the file holds belongs to rows, and its size can be bounded by deleting them.
+    """
+    with Store(path) as store:
+        records = make_records(11, 0)
+        Outbox(store).append(records, ["sink"])
+        refused = {record.id: "no" for record in records}
+        Outbox(store).done("sink", Progress(up_to=2, count=0, num_rejected=2, rejected=refused))
+        expired(store, TEN_DAYS)
+
+        assert store.rows("SELECT id FROM rejected") == [(records[1].id,)]
 
 
 def test_a_number_is_never_used_twice(path: Path, make_records: MakeRecords) -> None:
@@ -129,7 +140,7 @@ def test_a_number_is_never_used_twice(path: Path, make_records: MakeRecords) -> 
     """
     with Store(path) as store:
         store.append(make_records(11, 11))
-        Outbox(store).admit("sink", 2)
+        Outbox(store).admit("sink")
         expired(store, TEN_DAYS)
         store.append(make_records(0))
 

@@ -16,13 +16,15 @@ hash of the prompt always is. The parts, from the inside out::
     outbox      what each sink has had; retention: what is deleted
     writer      the queue and the thread between a caller and the file
     keeper      what is done to the file now and then
-    sinks       where rows are sent to
+    sinks       where rows are sent to; destinations: which of them
+    portion     how many at once, and who is to blame for a refusal (pure)
     courier     the thread that sends them to one sink; dispatcher: all of them
     export      rows as a file
     telemetry   the door
 """
 
 from .contents import Contents, redacting
+from .destinations import Configured, Destinations
 from .outbox import SinkStatus
 from .reading import Chosen
 from .record import SCHEMA_VERSION, Status, TelemetryRecord
@@ -34,7 +36,9 @@ from .telemetry import StoreStatus, Telemetry, TelemetryStatus
 __all__ = [
     "SCHEMA_VERSION",
     "Chosen",
+    "Configured",
     "Contents",
+    "Destinations",
     "Retention",
     "Sink",
     "SinkStatus",

@@ -14,15 +14,17 @@ import re
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
 from ..errors import SinkError, WorkbenchError
 from ..filelock import try_to_hold
-from .outbox import Outbox
+from .outbox import Outbox, Progress, last_seq
+from .portion import Portion
 from .record import TelemetryRecord
-from .sinks.base import Sink
+from .sinks.base import RefusedBatchError, Sink
 from .store import Store
 
 GATHER_S = 0.2
@@ -36,7 +38,7 @@ LONGEST_WAIT_S = 60.0
 PERMANENT_WAIT_S = 600.0
 LONGEST_RETRY_AFTER_S = 3_600.0
 MAX_ODD = 3
-"""How often a single record may make a sink raise something else than ``SinkError``."""
+"""So often a single record is tried that makes a sink raise what it does not promise."""
 
 
 class Courier:
@@ -45,15 +47,12 @@ class Courier:
 
     Args:
         path: The telemetry file.
-
-        after_seq: Where a sink that was never turned on before begins.
     """
 
-    def __init__(self, path: Path, sink: Sink, *, after_seq: int) -> None:
+    def __init__(self, path: Path, sink: Sink) -> None:
         self.path = path
         self.sink = sink
         self.failed = threading.Event()
-        self._after_seq = after_seq
         self._woken = threading.Event()
         self._hurry = threading.Event()
         self._stopping = threading.Event()
@@ -62,9 +61,10 @@ class Courier:
         self._retry_at_s = 0.0
         self._failures = 0
         self._odd = 0
-        self._limit = sink.max_batch
-        # Accepted, and not noted yet because the file could not be written.
-        self._unnoted: tuple[int, int] | None = None
+        self._portion = Portion(sink.max_batch)
+        self._judge_at_s: float | None = None
+        # What could not be noted yet, because the file could not be written.
+        self._unnoted: Progress | None = None
         self.last_error: str | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"workbench-telemetry-{sink.name}", daemon=True
@@ -135,6 +135,9 @@ class Courier:
         if not hurried and time.monotonic() < self._retry_at_s:
             return False
         self._hurry.clear()
+        if hurried:
+            self._retry_at_s = 0.0
+            self._forget()
         try:
             return self._hold() and self._send_some(self._opened())
         except (WorkbenchError, OSError) as error:  # the file, not the sink
@@ -145,7 +148,9 @@ class Courier:
 
     def _hold(self) -> bool:
         if self._store is not None and not self._store.is_current():
-            self._release()  # the state folder was deleted, and the lock file with it
+            # The state folder was deleted, and the lock file with it.
+            self._release()
+            self._forget()
         if self._lock is None:
             name = re.sub(r"[^\w.-]", "_", self.sink.name)
             self._lock = try_to_hold(self.path.with_name(f".{self.path.name}.{name}.lock"))
@@ -154,7 +159,9 @@ class Courier:
     def _opened(self) -> Outbox:
         if self._store is None:
             self._store = Store(self.path)
-            Outbox(self._store).admit(self.sink.name, self._after_seq)
+            Outbox(self._store).admit(self.sink.name)
+            if self._unnoted and self._unnoted.up_to > last_seq(self._store):
+                self._unnoted = None  # it was of another file
         return Outbox(self._store)
 
     def _release(self) -> None:
@@ -166,55 +173,99 @@ class Courier:
 
     def _send_some(self, outbox: Outbox) -> bool:
         self._note(outbox)
-        rows = outbox.waiting(self.sink.name, self._limit)
+        rows = outbox.waiting(self.sink.name, self._portion.size, without=self._portion.suspects)
         if not rows:
-            return False
+            return self._only_suspects(outbox)
         records = [record for _, record in rows]
         try:
             self.sink.send(records)
         except SinkError as error:
-            return self._refused(outbox, records, error)
+            return self._came_to(outbox, rows, error)
+        except RefusedBatchError as refusal:
+            return self._refused(outbox, records, refusal)
         except Exception as error:  # a mistake in the sink must not stop the others of its batch
             return self._odd_one(outbox, records, error)
-        self._failures = self._odd = 0
-        self._limit = min(self.sink.max_batch, self._limit * 2)
-        self._unnoted = (rows[-1][0], len(rows))
-        self._note(outbox)
+        self._done(outbox, Progress(up_to=rows[-1][0], count=len(rows)))
         return True
 
+    def _done(self, outbox: Outbox, progress: Progress) -> None:
+        self._failures = self._odd = 0
+        self.failed.clear()
+        if progress.count:
+            blamed = self._portion.taken()
+            self._judge_at_s = None
+            progress = replace(
+                progress,
+                num_rejected=progress.num_rejected + len(blamed),
+                rejected={**blamed, **progress.rejected},
+                said=progress.said or next(iter(blamed.values()), None),
+            )
+        self._unnoted = progress
+        self._note(outbox)
+
     def _note(self, outbox: Outbox) -> None:
-        """Note what was accepted; if the file is full or locked, before anything else is sent."""
+        """Note what is done; if the file is full or locked, before anything else is sent."""
         if self._unnoted:
-            up_to, count = self._unnoted
-            outbox.accepted(self.sink.name, up_to=up_to, count=count)
+            outbox.done(self.sink.name, self._unnoted)
             self._unnoted = None
 
-    def _refused(
-        self, outbox: Outbox, records: Sequence[TelemetryRecord], error: SinkError
+    def _came_to(
+        self, outbox: Outbox, rows: Sequence[tuple[int, TelemetryRecord]], error: SinkError
     ) -> bool:
-        rejected = [record for record in records if record.id in error.rejected]
-        if rejected:
-            outbox.set_aside(self.sink.name, rejected, error.message)
-            if error.retry_after_s is None and not error.permanent:
-                return True  # the others may be accepted now
+        """Note how many the sink is done with, and wait before the others."""
+        if error.done:
+            progress = Progress(
+                up_to=rows[error.done - 1][0],
+                count=error.done - error.num_rejected,
+                num_rejected=error.num_rejected,
+                rejected=dict.fromkeys(error.rejected, error.message),
+                said=error.message,
+            )
+            self._done(outbox, progress)
+        if error.done == len(rows):
+            return True
         self._wait_after(outbox, error.message, error.retry_after_s, permanent=error.permanent)
         return False
+
+    def _refused(
+        self, outbox: Outbox, records: Sequence[TelemetryRecord], refusal: RefusedBatchError
+    ) -> bool:
+        """Send fewer, or the others, until it is clear who is to blame."""
+        self._odd = 0
+        self._portion.refused([record.id for record in records], refusal)
+        if not self._portion.none_is_taken:
+            return True
+        self._wait_after(outbox, self._portion.why(), None, permanent=True)
+        self._forget()
+        return False
+
+    def _only_suspects(self, outbox: Outbox) -> bool:
+        """Whoever waits was refused alone: wait for another record, or somebody's correction."""
+        if not self._portion.suspects:
+            return False
+        if self._judge_at_s is None:
+            self._say(outbox, self._portion.why(), PERMANENT_WAIT_S, permanent=True)
+            self._judge_at_s = time.monotonic() + PERMANENT_WAIT_S
+        elif time.monotonic() > self._judge_at_s:
+            self._forget()
+            return True
+        return False
+
+    def _forget(self) -> None:
+        """Have the suspects sent once more."""
+        self._portion.forget()
+        self._judge_at_s = None
 
     def _odd_one(
         self, outbox: Outbox, records: Sequence[TelemetryRecord], error: Exception
     ) -> bool:
-        """Send smaller and smaller batches, until the record that it is about is found."""
+        """Take it for a refusal, of a single record when it has been tried more than once."""
         said = f"{type(error).__name__}: {error}"
-        self._limit = max(1, len(records) // 2)
         self._odd = self._odd + 1 if len(records) == 1 else 0
-        if self._odd >= MAX_ODD:
-            self._odd = 0
-            outbox.set_aside(self.sink.name, records, said)
-            return True
-        if len(records) > 1:
-            return True
-        self._wait_after(outbox, said, None, permanent=False)
-        return False
+        if 0 < self._odd < MAX_ODD:
+            self._wait_after(outbox, said, None, permanent=False)
+            return False
+        return self._refused(outbox, records, RefusedBatchError(said))
 
     def _wait_after(
         self, outbox: Outbox, said: str, retry_after_s: float | None, *, permanent: bool
@@ -222,6 +273,9 @@ class Courier:
         self._failures += 1
         wait_s = backoff_s(self._failures, retry_after_s, permanent=permanent)
         self._pause(wait_s)
+        self._say(outbox, said, wait_s, permanent=permanent)
+
+    def _say(self, outbox: Outbox, said: str, wait_s: float, *, permanent: bool) -> None:
         self.failed.set()
         retry_at = datetime.now(UTC) + timedelta(seconds=wait_s)
         outbox.failed(self.sink.name, said, retry_at=retry_at, permanent=permanent)

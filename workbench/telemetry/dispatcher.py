@@ -7,17 +7,13 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 from ..errors import WorkbenchError
 from .courier import Courier
-from .outbox import Outbox, last_seq
-from .sinks.base import Sink
+from .destinations import Destinations
+from .outbox import Outbox, SinkStatus, last_seq
 from .store import Store
-
-OpenSinks: TypeAlias = Callable[[], Sequence[Sink]]
 
 GOODBYE_S = 2.0
 """How long the end of a process waits for sinks that are well."""
@@ -27,36 +23,28 @@ POLL_S = 0.02
 
 class Dispatcher:
     """
-    Sends the rows of the file at *path* to the sinks that *open_sinks* returns.
+    Sends the rows of the file at *path* to the sinks of *destinations*.
 
     They are opened by a thread: what they need may take seconds to import.
     """
 
-    def __init__(self, path: Path, open_sinks: OpenSinks) -> None:
+    def __init__(self, path: Path, destinations: Destinations) -> None:
         self.path = path
         self.last_error: WorkbenchError | None = None
         self.couriers: tuple[Courier, ...] = ()
-        self._open_sinks = open_sinks
+        self._destinations = destinations
         self._opened = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
         atexit.register(self.close)
 
-    def start(self, after_seq: int | None = None) -> None:
-        """
-        Open the sinks and begin to send, once.
-
-        Args:
-            after_seq: Where new sinks begin; by default behind what is in the file.
-        """
+    def start(self) -> None:
+        """Open the sinks and begin to send, once."""
         with self._starting:
             if self._thread is None and not self._stopping:
                 self._thread = threading.Thread(
-                    target=self._open,
-                    args=(after_seq,),
-                    name="workbench-telemetry-sinks",
-                    daemon=True,
+                    target=self._open, name="workbench-telemetry-sinks", daemon=True
                 )
                 self._thread.start()
 
@@ -74,7 +62,8 @@ class Dispatcher:
                 a sink was turned on and those it has had.
 
         Returns:
-            Whether every sink has had everything: false when one failed or time ran out.
+            Whether every sink has had everything: false when one failed or refused a
+            record, or time ran out.
 
         Raises:
             WorkbenchError: The sinks could not be opened.
@@ -88,13 +77,16 @@ class Dispatcher:
         if not self.couriers:
             return True
         with Store(self.path) as store:
-            if from_start:
-                for courier in self.couriers:
-                    Outbox(store).admit(courier.sink.name, 0)
-                    Outbox(store).rewind(courier.sink.name)
+            outbox = Outbox(store)
+            for courier in self.couriers:
+                outbox.admit(courier.sink.name)
+                if from_start:
+                    outbox.rewind(courier.sink.name)
+            before = self._rejected(outbox)
             for courier in self.couriers:
                 courier.hurry()
-            return self._wait(Outbox(store), last_seq(store), until_s)
+            delivered = self._wait(outbox, last_seq(store), until_s)
+            return delivered and self._rejected(outbox) == before
 
     def stop(self) -> None:
         """End the threads after what waits, without waiting for them."""
@@ -112,13 +104,10 @@ class Dispatcher:
         for courier in self.couriers:
             courier.join(max(0.0, until_s - time.monotonic()))
 
-    def _open(self, after_seq: int | None) -> None:
+    def _open(self) -> None:
         try:
-            if after_seq is None:
-                with Store(self.path) as store:
-                    after_seq = last_seq(store)
-            sinks = self._open_sinks()
-            self.couriers = tuple(Courier(self.path, sink, after_seq=after_seq) for sink in sinks)
+            sinks = self._destinations.open()
+            self.couriers = tuple(Courier(self.path, sink) for sink in sinks)
             for courier in self.couriers:
                 courier.start()
         except WorkbenchError as error:
@@ -131,18 +120,22 @@ class Dispatcher:
                 self.stop()
 
     def _wait(self, outbox: Outbox, up_to: int, until_s: float) -> bool:
-        names = {courier.sink.name for courier in self.couriers}
         while True:
             failed = {courier.sink.name for courier in self.couriers if courier.failed.is_set()}
             behind = {
                 status.name
-                for status in outbox.statuses()
-                if status.name in names and status.waiting and status.cursor < up_to
+                for status in self._statuses(outbox)
+                if status.waiting and status.cursor < up_to
             }
-            known = {status.name for status in outbox.statuses()}
-            behind |= names - known
             if not behind:
                 return True
             if behind <= failed or time.monotonic() > until_s:
                 return False
             time.sleep(POLL_S)
+
+    def _rejected(self, outbox: Outbox) -> int:
+        return sum(status.rejected for status in self._statuses(outbox))
+
+    def _statuses(self, outbox: Outbox) -> list[SinkStatus]:
+        names = {courier.sink.name for courier in self.couriers}
+        return [status for status in outbox.statuses() if status.name in names]

@@ -223,6 +223,22 @@ def m003_outbox(execute: Execute) -> None:
         )
 
 
+def m004_sinks(execute: Execute) -> None:
+    """
+    Keep of a refused record its id and the reason: its row has the rest, and its size counts.
+
+    OpenTelemetry's two signals have a cursor each, from where their common one was.
+    """
+    execute("ALTER TABLE rejected DROP COLUMN record")
+    for signal in ("traces", "metrics"):
+        execute(
+            "INSERT INTO sinks (name, cursor, seen_at) "
+            f"SELECT 'otel-{signal}', cursor, seen_at FROM sinks WHERE name = 'otel'"
+        )
+    execute("DELETE FROM sinks WHERE name = 'otel'")
+    execute("DELETE FROM rejected WHERE sink = 'otel'")
+
+
 _BEFORE_003 = (
     "id, schema_version, timestamp, session, user_hash, model, backend, base_url, streamed, "
     "temperature, top_p, top_k, min_p, max_tokens, seed, stop, presence_penalty, "
@@ -231,4 +247,9 @@ _BEFORE_003 = (
     "status, error_type, http_status, finish_reason, request_id, other_sampling, attempts"
 )
 
-MIGRATIONS: tuple[Migration, ...] = (m001_initial, m002_other_sampling, m003_outbox)
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_initial,
+    m002_other_sampling,
+    m003_outbox,
+    m004_sinks,
+)

@@ -1,5 +1,5 @@
 """
-What each sink has had: a cursor on ``seq``, counts, and what was kept aside.
+What each sink has had: a cursor on ``seq``, counts, and which records it refused.
 
 ``seq`` grows in the order in which rows were written, whatever their times say,
 so what lies behind a cursor is what is still to be sent.
@@ -7,21 +7,18 @@ so what lies behind a cursor is what is still to be sent.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from .record import COLUMNS, TelemetryRecord, rfc3339
 
 if TYPE_CHECKING:
-    from .store import Store
+    from .store import Execute, Store
 
 LIVE_FOR = timedelta(days=7)
 """A sink that nobody has turned on for so long holds no row back from its end."""
-
-_NOT_REJECTED = "id NOT IN (SELECT id FROM rejected WHERE sink = ?)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +33,8 @@ class SinkStatus:
 
         waiting: Rows that it has not had.
 
-        rejected: Records that it will never accept; they are kept aside.
+        rejected: Records that it will never accept; those that are known by id stand in the
+            table ``rejected``, with the reason.
 
         lost: Rows that were deleted before it had them, by age or size.
 
@@ -63,39 +61,86 @@ class SinkStatus:
     permanent: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """
+    What a sink has done with the rows that it was sent.
+
+    Args:
+        up_to: ``seq`` of the last row that it is done with.
+
+        count: Records that it took.
+
+        num_rejected: Records that it never will take.
+
+        rejected: The reason by id, where these are known.
+
+        said: What it said of them.
+    """
+
+    up_to: int
+    count: int
+    num_rejected: int = 0
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    said: str | None = None
+
+
 class Outbox:
     """The outbox of one telemetry file."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def admit(self, sink: str, after_seq: int) -> None:
-        """Know a sink from now on: a new one gets the rows behind *after_seq*."""
-        with self._store.transaction() as execute:
-            execute(
-                "INSERT INTO sinks (name, cursor, seen_at) VALUES (?, ?, ?) "
-                "ON CONFLICT(name) DO UPDATE SET seen_at = excluded.seen_at",
-                (sink, after_seq, _now()),
-            )
+    def append(self, records: Sequence[TelemetryRecord], sinks: Sequence[str]) -> int:
+        """
+        Write rows, as ``Store.append`` does, and know these sinks from then on.
 
-    def waiting(self, sink: str, limit: int) -> list[tuple[int, TelemetryRecord]]:
-        """Return the next rows for a sink, each with its ``seq``."""
+        One that was never turned on before is due these rows and none of those before.
+        """
+        with self._store.transaction() as execute:
+            for sink in sinks:
+                self._admit(execute, sink)
+            return self._store.insert(records)
+
+    def admit(self, sink: str) -> None:
+        """Know a sink from now on: a new one is due the rows that come."""
+        with self._store.transaction() as execute:
+            self._admit(execute, sink)
+
+    def waiting(
+        self, sink: str, limit: int, *, without: Collection[str] = ()
+    ) -> list[tuple[int, TelemetryRecord]]:
+        """
+        Return the next rows for a sink, each with its ``seq``.
+
+        Args:
+            without: Ids to pass over.
+        """
         rows = self._store.rows(
             f"SELECT seq, {', '.join(COLUMNS)} FROM requests "
-            f"WHERE seq > (SELECT cursor FROM sinks WHERE name = ?) AND {_NOT_REJECTED} "
-            "ORDER BY seq LIMIT ?",
-            (sink, sink, limit),
+            "WHERE seq > (SELECT cursor FROM sinks WHERE name = ?) ORDER BY seq LIMIT ?",
+            (sink, limit + len(without)),
         )
-        return [(row[0], record_from(row[1:])) for row in rows]
+        found = ((row[0], record_from(row[1:])) for row in rows)
+        return [(seq, record) for seq, record in found if record.id not in without][:limit]
 
-    def accepted(self, sink: str, *, up_to: int, count: int) -> None:
-        """Note that a sink has had everything up to a ``seq``, *count* records of it now."""
-        self._note(
-            sink,
-            "cursor = max(cursor, ?), sent = sent + ?, last_sent_at = ?, seen_at = ?, "
-            "failing_since = NULL, retry_at = NULL, permanent = 0",
-            (up_to, count, _now(), _now()),
-        )
+    def done(self, sink: str, progress: Progress) -> None:
+        """Note how far a sink has come."""
+        with self._store.transaction() as execute:
+            execute(
+                "UPDATE sinks SET cursor = max(cursor, ?), sent = sent + ?, "
+                "rejected = rejected + ?, last_error = ifnull(?, last_error), last_sent_at = ?, "
+                "seen_at = ?, failing_since = NULL, retry_at = NULL, permanent = 0 WHERE name = ?",
+                (
+                    *(progress.up_to, progress.count, progress.num_rejected, progress.said),
+                    *(_now(), _now(), sink),
+                ),
+            )
+            for id_, reason in progress.rejected.items():
+                execute(
+                    "INSERT INTO rejected VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (sink, id_, _now(), reason),
+                )
 
     def failed(self, sink: str, error: str, *, retry_at: datetime, permanent: bool) -> None:
         """Note that a sink did not accept what it was sent."""
@@ -106,22 +151,11 @@ class Outbox:
             (_now(), error, rfc3339(retry_at), int(permanent), _now()),
         )
 
-    def set_aside(self, sink: str, records: Sequence[TelemetryRecord], reason: str) -> None:
-        """Keep records that a sink will never accept, so that it is not sent them again."""
-        with self._store.transaction() as execute:
-            for record in records:
-                added = execute(
-                    "INSERT INTO rejected VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (sink, record.id, _now(), reason, json.dumps(asdict(record))),
-                )
-                execute(
-                    "UPDATE sinks SET rejected = rejected + ?, last_error = ? WHERE name = ?",
-                    (added.rowcount, reason, sink),
-                )
-
     def rewind(self, sink: str) -> None:
-        """Have a sink sent everything that is there, from the first row."""
-        self._note(sink, "cursor = 0", ())
+        """Have a sink sent everything that is there, from the first row, also what it refused."""
+        with self._store.transaction() as execute:
+            execute("DELETE FROM rejected WHERE sink = ?", (sink,))
+            execute("UPDATE sinks SET cursor = 0, rejected = 0 WHERE name = ?", (sink,))
 
     def statuses(self) -> tuple[SinkStatus, ...]:
         """Return how far every sink is that was ever turned on."""
@@ -133,15 +167,19 @@ class Outbox:
         ]
         return tuple(replace(each, permanent=bool(each.permanent)) for each in found)
 
+    def _admit(self, execute: Execute, sink: str) -> None:
+        execute(
+            "INSERT INTO sinks (name, cursor, seen_at) VALUES (?, ?, ?) "
+            "ON CONFLICT(name) DO UPDATE SET seen_at = excluded.seen_at",
+            (sink, last_seq(self._store), _now()),
+        )
+
     def _note(self, sink: str, changes: str, values: tuple[Any, ...]) -> None:
         with self._store.transaction() as execute:
             execute(f"UPDATE sinks SET {changes} WHERE name = ?", (*values, sink))
 
 
-_WAITING = (
-    "(SELECT count(*) FROM requests WHERE seq > sinks.cursor "
-    "AND id NOT IN (SELECT id FROM rejected WHERE sink = sinks.name))"
-)
+_WAITING = "(SELECT count(*) FROM requests WHERE seq > sinks.cursor)"
 
 
 def last_seq(store: Store) -> int:

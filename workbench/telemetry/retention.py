@@ -3,7 +3,8 @@ Which rows are deleted: the old ones, and the oldest when there are too many.
 
 A row that a live sink has not had stays longer: to twice its age, or until only
 such rows are left and they are too many. Then it is deleted all the same, and
-counted as lost for that sink.
+counted as lost for that sink. That a sink refused a row is forgotten with it, so
+that all that a file holds is its rows'.
 """
 
 from __future__ import annotations
@@ -64,8 +65,6 @@ def _expire_some(store: Store, retention: Retention) -> int:
         )
         if deleted:
             return deleted
-        with store.transaction() as execute:
-            execute("DELETE FROM rejected WHERE rejected_at < ?", (_ago(age),))
     if retention.max_bytes is not None and store.size_bytes() > retention.max_bytes:
         return _delete(store, had=True) or _delete(store, had=False)
     return 0
@@ -94,14 +93,17 @@ def _delete(store: Store, *, had: bool, before: str = "~") -> int:
             return 0
         places = ", ".join("?" * len(seqs))
         execute(f"UPDATE sinks SET lost = lost + {_LOST.format(places)}", seqs)
+        execute(_DELETE_REJECTED.format(places), seqs)
         execute(f"DELETE FROM requests WHERE seq IN ({places})", seqs)
     return len(seqs)
 
 
 _HAD = f"(SELECT ifnull(min(cursor), {2**63 - 1}) FROM sinks WHERE seen_at >= ?)"
-_LOST = (
-    "(SELECT count(*) FROM requests WHERE seq IN ({}) AND seq > sinks.cursor "
-    "AND id NOT IN (SELECT id FROM rejected WHERE sink = sinks.name))"
+_LOST = "(SELECT count(*) FROM requests WHERE seq IN ({}) AND seq > sinks.cursor)"
+# By both columns of its key, which is its only index.
+_DELETE_REJECTED = (
+    "DELETE FROM rejected WHERE sink IN (SELECT name FROM sinks) "
+    "AND id IN (SELECT id FROM requests WHERE seq IN ({}))"
 )
 
 

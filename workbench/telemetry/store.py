@@ -109,10 +109,14 @@ class Store:
             ValueError: A record holds what its column can't; none was written.
         """
         with self.transaction():
-            try:
-                return self._connection.executemany(_INSERT, map(_row, records)).rowcount
-            except _MISFITS as error:
-                raise ValueError(f"A record does not fit the table: {error}") from error
+            return self.insert(records)
+
+    def insert(self, records: Sequence[TelemetryRecord]) -> int:
+        """Write rows as ``append`` does, inside a transaction that is open already."""
+        try:
+            return self._connection.executemany(_INSERT, map(_row, records)).rowcount
+        except _MISFITS as error:
+            raise ValueError(f"A record does not fit the table: {error}") from error
 
     def frame(self, chosen: Chosen = ALL) -> pd.DataFrame:
         """

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Self
 
 from ..records import Outcome
 from .contents import HIDDEN, NO_CONTENTS, Contents
-from .dispatcher import Dispatcher, OpenSinks
+from .destinations import Destinations
+from .dispatcher import Dispatcher
 from .export import write
 from .hashing import Hasher, PlainHasher, load_or_make_key
 from .keeper import Keeper
@@ -27,7 +28,7 @@ from .reading import Chosen
 from .record import COLUMNS, NO_TAGS, TelemetryRecord, record_of
 from .retention import Retention
 from .store import Store
-from .writer import Writer
+from .writer import Writer, no_sinks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +116,7 @@ class Telemetry:
 
         retention: When rows are deleted.
 
-        open_sinks: Called once, by a thread, for where rows are sent to.
+        destinations: Where rows are sent to.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Telemetry:
         plain_hash: bool = False,
         contents: Contents = NO_CONTENTS,
         retention: Retention = KEEP_SENSIBLY,
-        open_sinks: OpenSinks | None = None,
+        destinations: Destinations | None = None,
     ) -> None:
         self.path = Path(path).absolute()  # the notebook may change its folder later
         self.session = session
@@ -145,10 +146,16 @@ class Telemetry:
             hasher=PlainHasher if plain_hash else Hasher,
             contents=contents,
         )
+        self._sink_names = destinations.names if destinations else no_sinks
         # Before the writer: what is registered first is called last at exit.
-        self._dispatcher = Dispatcher(self.path, open_sinks) if open_sinks else None
+        self._dispatcher = Dispatcher(self.path, destinations) if destinations else None
         self._behind = _Behind(Keeper(self.path, retention), self._dispatcher)
-        self._writer = Writer(self.path, max_queued=max_queued, on_written=self._behind.written)
+        self._writer = Writer(
+            self.path,
+            max_queued=max_queued,
+            on_written=self._behind.written,
+            sink_names=self._sink_names,
+        )
         # The garbage collector must not wait for a disk; the writer's own exit hook does.
         weakref.finalize(self, _stop, self._writer, self._behind).atexit = False
 
@@ -170,10 +177,18 @@ class Telemetry:
             ValueError: A record holds what its column can't; none was written.
         """
         with Store(self.path) as store:
-            before = last_seq(store)
-            new = store.append(records)
-        self._behind.written(new, before)
+            new = Outbox(store).append(records, self._sink_names())
+        self._behind.written(new)
         return new
+
+    def start_sending(self) -> None:
+        """
+        Send what earlier processes have left, without waiting for a first row.
+
+        Only who is there for sending needs it: the first row starts it as well.
+        """
+        if self._dispatcher:
+            self._dispatcher.start()
 
     def flush(self, timeout_s: float = FLUSH_TIMEOUT_S) -> bool:
         """
@@ -333,11 +348,11 @@ class _Behind:
         self._keeper = keeper
         self._dispatcher = dispatcher
 
-    def written(self, rows: int, before: int) -> None:
+    def written(self, rows: int) -> None:
         """Hear that rows were written; see ``Writer``."""
         self._keeper.written(rows)
         if self._dispatcher:
-            self._dispatcher.start(before)
+            self._dispatcher.start()
             self._dispatcher.wake()
 
     @property

@@ -13,13 +13,13 @@ import atexit
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 from ..errors import StoreError, WorkbenchError
-from .outbox import last_seq
+from .outbox import Outbox
 from .record import TelemetryRecord
 from .store import Store
 
@@ -30,11 +30,17 @@ RETRY_S = 1.0
 MAX_BATCH = 1_000
 
 Maker: TypeAlias = Callable[[], TelemetryRecord]
-OnWritten: TypeAlias = Callable[[int, int], object]
+OnWritten: TypeAlias = Callable[[int], object]
+SinkNames: TypeAlias = Callable[[], Sequence[str]]
 
 
-def nobody(_rows: int, _before: int) -> None:
+def nobody(_rows: int) -> None:
     """Tell nobody that rows were written."""
+
+
+def no_sinks() -> Sequence[str]:
+    """Name none."""
+    return ()
 
 
 class _Marker:
@@ -56,10 +62,19 @@ class Writer:
         max_queued: How many may wait before further ones are dropped.
 
         on_written: Called by the thread after every transaction, with how many rows
-            were new, and the last ``seq`` before the first row of this process.
+            were new.
+
+        sink_names: Who is due the rows; asked by the thread when it opens the file.
     """
 
-    def __init__(self, path: Path, *, max_queued: int, on_written: OnWritten = nobody) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_queued: int,
+        on_written: OnWritten = nobody,
+        sink_names: SinkNames = no_sinks,
+    ) -> None:
         self.path = path
         self.max_queued = max_queued
         self.written = 0
@@ -75,7 +90,8 @@ class Writer:
         self._unwritten: list[TelemetryRecord] = []
         self._retry_at_s = 0.0
         self._on_written = on_written
-        self._before = 0
+        self._sink_names = sink_names
+        self._unknown_sinks: Sequence[str] = ()  # to the file that is open
         self._store: Store | None = None
         self._thread = threading.Thread(target=self._run, name="workbench-telemetry", daemon=True)
         self._thread.start()
@@ -193,7 +209,7 @@ class Writer:
     def _append(self, records: list[TelemetryRecord]) -> None:
         store = self._opened()
         try:
-            new = store.append(records)
+            new = Outbox(store).append(records, self._unknown_sinks)
         except ValueError as error:
             if len(records) == 1:
                 self._drop(1, _described(error))
@@ -201,12 +217,13 @@ class Writer:
             for record in records:  # so that one that can't be stored costs no other
                 self._append([record])
         else:
+            self._unknown_sinks = ()
             self.written += new
             self._tell(new)
 
     def _tell(self, new: int) -> None:
         try:
-            self._on_written(new, self._before)
+            self._on_written(new)
         except RuntimeError as error:  # no thread can be started while the interpreter ends
             self.last_error = _described(error)
 
@@ -217,7 +234,7 @@ class Writer:
         if self._store is None:
             self._store = Store(self.path)
             self._store.leave_checkpoints()
-            self._before = last_seq(self._store)
+            self._unknown_sinks = self._sink_names()
         return self._store
 
     def _close_store(self) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from workbench.telemetry import TelemetryRecord
+from tests.telemetry.sinks_for_tests import These
+from workbench.telemetry import Sink, SinkStatus, Telemetry, TelemetryRecord
 from workbench.telemetry.record import rfc3339
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 MakeRecord = Callable[..., TelemetryRecord]
 MakeRecords = Callable[[int], list[TelemetryRecord]]
+SendAll = Callable[[Sink, Sequence[TelemetryRecord]], SinkStatus]
 
 
 @pytest.fixture
@@ -56,3 +59,17 @@ def make_record() -> MakeRecord:
 def make_records(make_record: MakeRecord) -> MakeRecords:
     """Make several."""
     return lambda number: [make_record() for _ in range(number)]
+
+
+@pytest.fixture
+def send_all(path: Path, quick_courier: None) -> SendAll:
+    """Write records into the file, have its courier send them, and say how far it came."""
+
+    def send(sink: Sink, records: Sequence[TelemetryRecord]) -> SinkStatus:
+        with Telemetry(path, session="lesson", destinations=These(sink)) as telemetry:
+            telemetry.keep(records)
+            telemetry.deliver()
+            [status] = telemetry.stored().sinks
+            return status
+
+    return send

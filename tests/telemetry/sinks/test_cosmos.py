@@ -12,6 +12,7 @@ from tests.telemetry.sinks.conftest import MakeRecord, MakeRecords
 from tests.telemetry.sinks.emulator import KEY, emulator, way_to, why_not
 from tests.telemetry.sinks.receiver import Answer, Receiver, Request, receiving
 from workbench.errors import ConfigError, SinkError
+from workbench.telemetry.sinks.base import RefusedBatchError
 from workbench.telemetry.sinks.cosmos import CosmosSink
 
 pytest.importorskip("azure.cosmos")
@@ -136,7 +137,7 @@ def test_being_asked_to_wait_stops_the_batch(
 
     assert (caught.value.sink, caught.value.permanent) == ("cosmos", False)
     assert caught.value.retry_after_s == 2.5
-    assert caught.value.rejected == ()
+    assert caught.value.done == 0
     assert len(upserts(way)) - before < 20
 
     sink.send(records)
@@ -158,9 +159,39 @@ def test_a_record_that_is_refused_costs_no_other(
     with misbehaving(way, refuse), pytest.raises(SinkError) as caught:
         sink.send(records)
 
-    assert caught.value.rejected == (bad,)
-    assert not caught.value.permanent
+    assert (caught.value.done, caught.value.rejected) == (10, (bad,))
+    assert (caught.value.num_rejected, caught.value.permanent) == (1, False)
     assert len(items_of(sink)) == 9
+
+
+@pytest.mark.processes
+def test_what_was_taken_before_it_was_asked_to_wait_is_done_with(
+    way: Receiver, sink: CosmosSink, make_records: MakeRecords
+):
+    """An account that allows so many items a second would else be sent the same ones for ever."""
+    records = make_records(60)
+    told = Answer(429, {"x-ms-retry-after-ms": "100"}, b'{"code": "429"}')
+
+    def busy(request: Request) -> Answer | None:
+        return told if records[40].id.encode() in request.body else None
+
+    with misbehaving(way, busy), pytest.raises(SinkError) as caught:
+        sink.send(records)
+
+    assert (caught.value.done, caught.value.rejected) == (40, ())
+    sink.send(records[:1])  # it looks for its container again
+    assert {each.id for each in records[:40]} <= {item["id"] for item in items_of(sink)}
+
+
+@pytest.mark.processes
+def test_who_refuses_every_record_may_be_the_wrong_account(
+    way: Receiver, sink: CosmosSink, make_records: MakeRecords
+):
+    """No record is named for it."""
+    sink.send(make_records(1))
+    answer = Answer(400)
+    with misbehaving(way, lambda _request: answer), pytest.raises(RefusedBatchError):
+        sink.send(make_records(5))
 
 
 @pytest.mark.processes
@@ -179,7 +210,7 @@ def test_a_wrong_key_or_container_is_permanent(
 
     assert caught.value.permanent
     assert caught.value.hint
-    assert caught.value.rejected == ()
+    assert caught.value.done == 0
 
 
 @pytest.mark.processes

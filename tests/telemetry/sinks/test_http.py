@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.telemetry.sinks.conftest import MakeRecord, MakeRecords
+from tests.telemetry.sinks.conftest import MakeRecord, MakeRecords, SendAll
 from tests.telemetry.sinks.receiver import Answer, Receiver, Request, receiving
 from workbench.errors import ConfigError, SinkError
 from workbench.telemetry.sinks.answers import seconds_of
+from workbench.telemetry.sinks.base import RefusedBatchError
 from workbench.telemetry.sinks.document import SCHEMA
 from workbench.telemetry.sinks.http import HttpSink
 
@@ -111,7 +112,7 @@ def test_a_passing_trouble_is_to_be_tried_again(status: int, make_records: MakeR
             sink_for(receiver).send(make_records(2))
 
         error = caught.value
-        assert (error.sink, error.permanent, error.rejected) == ("http", False, ())
+        assert (error.sink, error.permanent, error.done) == ("http", False, 0)
         assert error.retry_after_s == 7.0
         assert f"HTTP {status}" in error.message
         assert len(receiver.requests) == 1
@@ -125,55 +126,44 @@ def test_a_wrong_key_or_address_is_permanent(status: int, make_records: MakeReco
             sink_for(first, token="secret").send(make_records(2))
 
         assert caught.value.permanent
-        assert caught.value.rejected == ()
+        assert caught.value.done == 0
         assert caught.value.hint
         assert len(first.requests) == 1
         assert elsewhere.requests == []
 
 
-def test_too_large_a_batch_comes_in_parts(make_records: MakeRecords):
-    """Each record arrives, in order, though only three at once are taken."""
+@pytest.mark.parametrize(("status", "too_large"), [(400, False), (413, True), (422, False)])
+def test_what_may_be_a_records_fault_is_told_apart(
+    status: int, too_large: bool, make_records: MakeRecords
+):
+    """Fewer at once may be taken; which ones is the courier's to find out."""
+    with receiving(usual=lambda _request: Answer(status, body=b"what is\nthis?")) as receiver:
+        with pytest.raises(RefusedBatchError) as caught:
+            sink_for(receiver).send(make_records(3))
 
-    def at_most_three(request: Request) -> Answer:
-        return Answer(413 if len(ids_in(request)) > 3 else 200)
-
-    with receiving(usual=at_most_three) as receiver:
-        records = make_records(10)
-        sink_for(receiver).send(records)
-
-        taken = [each for each in receiver.requests if len(ids_in(each)) <= 3]
-        assert [found for each in taken for found in ids_in(each)] == [each.id for each in records]
+        assert caught.value.too_large == too_large
+        assert f'HTTP {status}: "what is this?"' in caught.value.why
+        assert len(receiver.requests) == 1
 
 
-@pytest.mark.parametrize("status", [400, 413, 422])
-def test_one_bad_record_costs_no_other(status: int, make_records: MakeRecords):
-    """It is found by halving, and named; the others have arrived."""
-    records = make_records(9)
-    bad = records[4].id
+def test_one_bad_record_of_a_hundred_costs_no_other(make_records: MakeRecords, send_all: SendAll):
+    """Over real HTTP, from the file: all others arrive, in order."""
+    records = make_records(100)
+    bad = records[40].id
 
     def all_but_one(request: Request) -> Answer:
-        return Answer(status if bad in ids_in(request) else 200)
+        return Answer(422 if bad in ids_in(request) else 200)
 
     with receiving(usual=all_but_one) as receiver:
-        with pytest.raises(SinkError) as caught:
-            sink_for(receiver).send(records)
+        status = send_all(sink_for(receiver), records)
 
-        assert caught.value.rejected == (bad,)
-        assert not caught.value.permanent
-        taken = {found for each in receiver.requests for found in ids_in(each) if len(ids_in(each))}
-        assert taken == {each.id for each in records}
-
-
-def test_who_takes_no_record_at_all_is_the_wrong_address(make_records: MakeRecords):
-    """After three of 100 alone no record is blamed, and no hundred requests are made."""
-    with receiving(usual=lambda _request: Answer(400, body=b"what is\nthis?")) as receiver:
-        with pytest.raises(SinkError) as caught:
-            sink_for(receiver).send(make_records(100))
-
-        assert caught.value.permanent
-        assert caught.value.rejected == ()
-        assert 'HTTP 400: "what is this?"' in caught.value.message
-        assert len(receiver.requests) < 25
+        refused = [each for each in receiver.requests if bad in ids_in(each)]
+        taken = [each for each in receiver.requests if bad not in ids_in(each)]
+        assert [found for each in taken for found in ids_in(each)] == [
+            each.id for each in records if each.id != bad
+        ]
+        assert len(refused) < 12
+        assert (status.sent, status.rejected) == (99, 1)
 
 
 def test_an_outage_loses_nothing(receiver: Receiver, make_records: MakeRecords):

@@ -13,7 +13,7 @@ from tests.telemetry.sinks.conftest import MakeRecords
 from tests.telemetry.sinks.receiver import Request, receiving
 from workbench.errors import SinkError
 from workbench.settings import load
-from workbench.telemetry.sinks import Sink, open_sinks
+from workbench.telemetry.sinks import Sink, names_of, open_sinks
 
 EVERYTHING = {
     "LOGGING_ENDPOINT": "http://localhost:5000/logs",
@@ -39,7 +39,8 @@ def test_each_setting_turns_its_sink_on(tmp_path: Path):
     """Names stay what they are: the outbox knows each sink's progress by them."""
     names = [sink.name for sink in opened(tmp_path, **EVERYTHING)]
 
-    assert names == ["http", "jsonl", "otel", "cosmos", "eventgrid"]
+    assert names == ["http", "jsonl", "otel-traces", "otel-metrics", "cosmos", "eventgrid"]
+    assert tuple(names) == names_of(load(environ=EVERYTHING, cwd=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -59,14 +60,16 @@ def test_a_wrong_setting_breaks_only_its_own_sink(
 ):
     """The sink is there, and says what is wrong when it is sent something."""
     sinks = opened(tmp_path, **{**EVERYTHING, name: value})
-    [broken] = [sink for sink in sinks if type(sink).__name__ == "BrokenSink"]
-    with pytest.raises(SinkError, match=said) as caught:
-        broken.send(make_records(1))
+    broken = [sink for sink in sinks if type(sink).__name__ == "BrokenSink"]
+    for each in broken:
+        with pytest.raises(SinkError, match=said) as caught:
+            each.send(make_records(1))
+        assert caught.value.sink == each.name
+        assert caught.value.permanent
+        assert caught.value.hint
 
-    assert len(sinks) == 5
-    assert caught.value.sink == broken.name
-    assert caught.value.permanent
-    assert caught.value.hint
+    assert len(sinks) == 6
+    assert len(broken) == (2 if name.startswith("OTEL") else 1)
 
 
 def test_a_missing_library_names_its_line(tmp_path: Path):
@@ -86,7 +89,8 @@ def test_a_missing_library_names_its_line(tmp_path: Path):
     assert dict(line.split("|") for line in done.stdout.splitlines()) == {
         "http": "None",
         "jsonl": "None",
-        "otel": "pip install 'vllm-workbench[otel]'",
+        "otel-traces": "pip install 'vllm-workbench[otel]'",
+        "otel-metrics": "pip install 'vllm-workbench[otel]'",
         "cosmos": "pip install 'vllm-workbench[azure]'",
         "eventgrid": "pip install 'vllm-workbench[azure]'",
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +22,15 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from tests.telemetry.sinks.conftest import MakeRecord, MakeRecords
+from tests.telemetry.sinks.conftest import MakeRecord, MakeRecords, SendAll
 from tests.telemetry.sinks.receiver import Answer, Receiver, Request, receiving
+from tests.telemetry.sinks_for_tests import These
 from workbench.errors import ConfigError, SinkError
+from workbench.telemetry import Telemetry
 from workbench.telemetry.sinks import genai
-from workbench.telemetry.sinks.otel import OtelSink, pairs
+from workbench.telemetry.sinks.otel import Place, pairs
+from workbench.telemetry.sinks.otel_metrics import MetricsSink
+from workbench.telemetry.sinks.otel_traces import TracesSink
 from workbench.telemetry.sinks.trace import span_id, trace_id, traceparent
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.0"
@@ -37,14 +42,21 @@ def receiver() -> Iterator[Receiver]:
         yield found
 
 
-def sink_for(receiver: Receiver, *, traces: bool = True, metrics: bool = True) -> OtelSink:
-    return OtelSink(
-        traces=f"{receiver.url}/v1/traces" if traces else None,
-        metrics=f"{receiver.url}/v1/metrics" if metrics else None,
+def place(receiver: Receiver, signal: str) -> Place:
+    return Place(
+        url=f"{receiver.url}/v1/{signal}",
         headers={"x-api-key": "secret"},
         resource={"service.name": "lesson"},
         timeout_s=5.0,
     )
+
+
+def traces_to(receiver: Receiver) -> TracesSink:
+    return TracesSink(place(receiver, "traces"))
+
+
+def metrics_to(receiver: Receiver) -> MetricsSink:
+    return MetricsSink(place(receiver, "metrics"))
 
 
 def plain(value: AnyValue) -> Any:
@@ -81,7 +93,7 @@ def only_point(metric: Metric) -> HistogramDataPoint:
 def test_a_record_is_a_span_with_its_own_times(receiver: Receiver, make_record: MakeRecord):
     """A client's span, named operation and model; start and end are the record's."""
     record = make_record(timestamp="2026-03-01T12:00:00.000001Z", duration_s=1.25)
-    sink_for(receiver).send([record])
+    traces_to(receiver).send([record])
 
     [span] = spans_in(receiver.requests[0])
     assert receiver.requests[0].path == "/v1/traces"
@@ -97,7 +109,7 @@ def test_a_record_is_a_span_with_its_own_times(receiver: Receiver, make_record: 
 def test_attributes_have_the_conventions_names(receiver: Receiver, make_record: MakeRecord):
     """Those of 1.41; for what it has no name, ``workbench.…``."""
     record = make_record(top_k=40, cached_tokens=3, other_sampling='{"n": 2, "min_tokens": 1}')
-    sink_for(receiver).send([record])
+    traces_to(receiver).send([record])
 
     [span] = spans_in(receiver.requests[0])
     assert attributes_of(span) == {
@@ -135,7 +147,7 @@ def test_a_failure_is_an_error_and_an_interruption_is_none(
     """Both have ``error.type``: how the operation ended."""
     failed = make_record(status="error", error_type="RateLimitedError", http_status=429)
     stopped = make_record(status="interrupted", error_type="KeyboardInterrupt")
-    sink_for(receiver).send([failed, stopped])
+    traces_to(receiver).send([failed, stopped])
 
     spans = spans_in(receiver.requests[0])
     assert [span.status.code for span in spans] == [
@@ -151,8 +163,8 @@ def test_a_failure_is_an_error_and_an_interruption_is_none(
 def test_a_repeat_is_the_same_span(receiver: Receiver, make_records: MakeRecords):
     """By another process too: trace and span follow from the record's id."""
     records = make_records(2)
-    sink_for(receiver, metrics=False).send(records)
-    sink_for(receiver, metrics=False).send(records)
+    traces_to(receiver).send(records)
+    traces_to(receiver).send(records)
 
     first, second = (spans_in(each) for each in receiver.requests)
     assert [(s.trace_id, s.span_id) for s in first] == [(s.trace_id, s.span_id) for s in second]
@@ -181,7 +193,7 @@ def test_what_is_no_trace_is_not_kept(wrong: str | None):
 
 def test_histograms_have_the_conventions_names(receiver: Receiver, make_record: MakeRecord):
     """Durations of 1.5 and 3 s lie in (1.28, 2.56] and (2.56, 5.12]; 7 and 5 tokens in (4, 16]."""
-    sink_for(receiver, traces=False).send([make_record(), make_record(duration_s=3.0, ttft_s=None)])
+    metrics_to(receiver).send([make_record(), make_record(duration_s=3.0, ttft_s=None)])
 
     metrics = metrics_in(receiver.requests[0])
     assert {name: metric.unit for name, metric in metrics.items()} == {
@@ -213,10 +225,10 @@ def test_histograms_have_the_conventions_names(receiver: Receiver, make_record: 
 
 def test_histograms_count_on(receiver: Receiver, make_records: MakeRecords):
     """They are cumulative, since the sink was opened, and each sink is an instance of its own."""
-    sink = sink_for(receiver, traces=False)
+    sink = metrics_to(receiver)
     sink.send(make_records(2))
     sink.send(make_records(3))
-    sink_for(receiver, traces=False).send(make_records(1))
+    metrics_to(receiver).send(make_records(1))
 
     points = [
         only_point(metrics_in(each)["gen_ai.client.operation.duration"])
@@ -236,7 +248,7 @@ def test_histograms_count_on(receiver: Receiver, make_records: MakeRecords):
 def test_a_batch_that_comes_again_is_not_counted_again(make_records: MakeRecords):
     """After an answer that was lost, after a 503, and with more records beside them."""
     with receiving(Answer(lost=True), Answer(503)) as receiver:
-        sink, records = sink_for(receiver, traces=False), make_records(4)
+        sink, records = metrics_to(receiver), make_records(4)
         for batch in (records[:2], records[:3]):
             with pytest.raises(SinkError):
                 sink.send(batch)
@@ -249,43 +261,64 @@ def test_a_batch_that_comes_again_is_not_counted_again(make_records: MakeRecords
         assert counts == [2, 3, 4]
 
 
-def test_traces_are_the_same_when_metrics_fail(make_records: MakeRecords):
-    """A collector that goes away between the two gets both again: the same spans."""
-    with receiving(Answer(200), Answer(503, {"Retry-After": "2"})) as receiver:
-        sink, records = sink_for(receiver), make_records(2)
-        with pytest.raises(SinkError) as caught:
-            sink.send(records)
-        sink.send(records)
+def test_who_takes_no_metrics_gets_traces_all_the_same(
+    path: Path, make_records: MakeRecords, quick_courier: None
+):
+    """Each signal has its own progress: a 404 at one stops nothing at the other."""
 
-        assert caught.value.retry_after_s == 2.0
-        assert [each.path for each in receiver.requests] == ["/v1/traces", "/v1/metrics"] * 2
-        assert receiver.requests[0].body == receiver.requests[2].body
+    def traces_only(request: Request) -> Answer:
+        return Answer(404 if request.path == "/v1/metrics" else 200)
+
+    with receiving(usual=traces_only) as receiver:
+        both = These(traces_to(receiver), metrics_to(receiver))
+        with Telemetry(path, session="lesson", destinations=both) as telemetry:
+            telemetry.keep(make_records(3))
+            assert not telemetry.deliver()
+            found = {each.name: (each.sent, each.permanent) for each in telemetry.stored().sinks}
+
+    assert found == {"otel-traces": (3, False), "otel-metrics": (0, True)}
 
 
-def test_too_large_a_batch_comes_in_parts(make_records: MakeRecords):
+def test_too_large_a_batch_comes_in_parts(make_records: MakeRecords, send_all: SendAll):
     """Three spans at once, and each once."""
 
     def at_most_three(request: Request) -> Answer:
         return Answer(413 if len(spans_in(request)) > 3 else 200)
 
     with receiving(usual=at_most_three) as receiver:
-        sink_for(receiver, metrics=False).send(make_records(8))
+        send_all(traces_to(receiver), make_records(8))
 
         taken = [spans_in(each) for each in receiver.requests if len(spans_in(each)) <= 3]
         assert len({span.span_id for spans in taken for span in spans}) == 8
 
 
-def test_spans_that_were_refused_are_not_sent_again(make_records: MakeRecords):
-    """OTLP says how many and not which, and forbids a repeat: all of that request are rejected."""
+def test_spans_that_were_refused_are_counted_and_not_sent_again(
+    make_records: MakeRecords, send_all: SendAll
+):
+    """OTLP says how many and not which, and forbids a repeat: the batch is done with."""
     partial = ExportTracePartialSuccess(rejected_spans=1, error_message="too old")
     answer = ExportTraceServiceResponse(partial_success=partial).SerializeToString()
     with receiving(Answer(200, body=answer)) as receiver:
-        records = make_records(3)
-        with pytest.raises(SinkError, match="refused 1 of 3 spans: too old") as caught:
-            sink_for(receiver).send(records)
+        status = send_all(traces_to(receiver), make_records(3))
 
-        assert caught.value.rejected == tuple(each.id for each in records)
-        assert not caught.value.permanent
+        assert (status.sent, status.rejected, status.waiting) == (2, 1, 0)
+        assert "refused 1 of 3 spans: too old" in (status.last_error or "")
+        assert len(receiver.requests) == 1
+
+
+def test_points_that_were_refused_stop_nothing(make_records: MakeRecords):
+    """The next request counts on from them, as the histograms are cumulative."""
+    partial = ExportMetricsPartialSuccess(rejected_data_points=1, error_message="too old")
+    answer = ExportMetricsServiceResponse(partial_success=partial).SerializeToString()
+    with receiving(Answer(200, body=answer)) as receiver:
+        sink = metrics_to(receiver)
+        with pytest.raises(SinkError, match="refused 1 histogram points: too old") as caught:
+            sink.send(make_records(2))
+        sink.send(make_records(3))
+
+        assert (caught.value.done, caught.value.num_rejected) == (2, 1)
+        last = metrics_in(receiver.requests[1])["gen_ai.client.operation.duration"]
+        assert only_point(last).count == 5
 
 
 @pytest.mark.parametrize(
@@ -293,19 +326,13 @@ def test_spans_that_were_refused_are_not_sent_again(make_records: MakeRecords):
     [
         Answer(404),
         Answer(400),
-        Answer(
-            200,
-            body=ExportMetricsServiceResponse(
-                partial_success=ExportMetricsPartialSuccess(rejected_data_points=1)
-            ).SerializeToString(),
-        ),
     ],
-    ids=["404", "400", "partial"],
+    ids=["404", "400"],
 )
 def test_who_takes_no_metrics_is_told_how_to_go_on(answer: Answer, make_records: MakeRecords):
     """Langfuse, for one, takes traces only."""
     with receiving(answer) as receiver, pytest.raises(SinkError) as caught:
-        sink_for(receiver, traces=False).send(make_records(1))
+        metrics_to(receiver).send(make_records(1))
 
     assert caught.value.permanent
     assert "OTEL_METRICS_EXPORTER=none" in (caught.value.hint or "")
@@ -315,7 +342,8 @@ def test_who_takes_no_metrics_is_told_how_to_go_on(answer: Answer, make_records:
 def test_a_success_in_other_words_is_one(body: bytes, make_records: MakeRecords):
     """Some answer JSON, or nothing."""
     with receiving(usual=lambda _request: Answer(200, body=body)) as receiver:
-        sink_for(receiver).send(make_records(1))
+        traces_to(receiver).send(make_records(1))
+        metrics_to(receiver).send(make_records(1))
 
         assert len(receiver.requests) == 2
 
@@ -323,7 +351,7 @@ def test_a_success_in_other_words_is_one(body: bytes, make_records: MakeRecords)
 def test_a_wrong_key_is_permanent(make_records: MakeRecords):
     """It is asked once."""
     with receiving(Answer(401)) as receiver, pytest.raises(SinkError) as caught:
-        sink_for(receiver).send(make_records(1))
+        traces_to(receiver).send(make_records(1))
 
     assert caught.value.permanent
     assert "key" in (caught.value.hint or "")

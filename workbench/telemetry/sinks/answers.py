@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from ...errors import SinkError
-from .parts import RefusedBatchError
+from .base import RefusedBatchError
 
 SAID_CHARS = 200
 

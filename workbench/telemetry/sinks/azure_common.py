@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ...errors import ConfigError, MissingDependencyError, SinkError
 from ...setting_values import Secret
 from .answers import raise_for, seconds_of
-from .parts import RefusedBatchError
+from .base import RefusedBatchError
 
 CONNECT_S = 5.0
 ANSWER_S = 10.0

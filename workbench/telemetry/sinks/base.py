@@ -10,6 +10,22 @@ from typing import Protocol
 from ..record import TelemetryRecord
 
 
+class RefusedBatchError(Exception):
+    """
+    A batch was refused for what is in it, or for its size; a smaller one may be taken.
+
+    Args:
+        why: What the address said, as a sentence.
+
+        too_large: Its size is what is wrong.
+    """
+
+    def __init__(self, why: str, *, too_large: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.too_large = too_large
+
+
 class Sink(Protocol):
     """
     A place that records are sent to. Used by one thread, whose waiting delays nobody.
@@ -28,7 +44,8 @@ class Sink(Protocol):
         Hand records over, and return when all are accepted; twice is as good as once.
 
         Raises:
-            SinkError: Not all were, now or ever.
+            RefusedBatchError: None was taken, and fewer at once may be.
+            SinkError: Not all were, now or ever; it says how many are done with.
         """
         ...
 

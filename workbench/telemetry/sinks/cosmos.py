@@ -13,6 +13,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from threading import Event
 from typing import Any
 
@@ -20,9 +21,8 @@ from ...errors import ConfigError, SinkError
 from ...settings import Settings
 from ..record import TelemetryRecord
 from . import azure_common
-from .base import Sink
+from .base import RefusedBatchError, Sink
 from .document import document_of
-from .parts import RefusedBatchError, give_up_if_none_is_taken, rejection
 
 NAME = "cosmos"
 ENDPOINT = "AZURE_COSMOS_ENDPOINT"
@@ -43,6 +43,10 @@ ONE_TRY = {
     "retry_read": 0,
     "retry_status": 0,
 }
+
+
+class NotAskedError(Exception):
+    """An item was not sent, because another one was asked to wait."""
 
 
 def is_on(settings: Settings) -> bool:
@@ -119,19 +123,9 @@ class CosmosSink:
         """Upsert all, several at once; the first that asks to wait stops those after it."""
         self._connect()
         stop = Event()
-        results = list(self._pool.map(lambda record: self._upsert(record, stop), records))
-        for problem in results:
-            if isinstance(problem, SinkError):
-                self._container = None  # looked for again: it may have been deleted meanwhile
-                raise problem
-        refused = {
-            record.id: problem
-            for record, problem in zip(records, results, strict=True)
-            if isinstance(problem, RefusedBatchError)
-        }
-        if refused:
-            give_up_if_none_is_taken(self.name, refused, len(records) - len(refused))
-            raise rejection(self.name, refused, len(records))
+        problems = list(self._pool.map(lambda record: self._upsert(record, stop), records))
+        if found := self._outcome(records, problems):
+            raise found
 
     def close(self) -> None:
         """Close the connections."""
@@ -140,9 +134,37 @@ class CosmosSink:
             self._client.close()
             self._client = self._container = None
 
+    def _outcome(
+        self, records: Sequence[TelemetryRecord], problems: Sequence[Exception | None]
+    ) -> Exception | None:
+        """Say what came of all, given what came of each."""
+        trouble = next((each for each in problems if isinstance(each, SinkError)), None)
+        if trouble:
+            self._container = None  # looked for again: it may have been deleted meanwhile
+        refusal = next((each for each in problems if isinstance(each, RefusedBatchError)), None)
+        if trouble is None and refusal is None:
+            return None
+        if None not in problems:  # it may not be the records that are wrong
+            return trouble or refusal
+        judged = takewhile(lambda each: not isinstance(each, SinkError | NotAskedError), problems)
+        done = len(list(judged))
+        rejected = tuple(
+            record.id for record, each in zip(records[:done], problems, strict=False) if each
+        )
+        return SinkError(
+            trouble.message if trouble else str(refusal),
+            hint=trouble.hint if trouble else None,
+            sink=self.name,
+            done=done,
+            rejected=rejected,
+            num_rejected=len(rejected),
+            retry_after_s=trouble.retry_after_s if trouble else None,
+            permanent=trouble.permanent if trouble else False,
+        )
+
     def _upsert(self, record: TelemetryRecord, stop: Event) -> Exception | None:
         if stop.is_set():
-            return None  # whoever set it is the error of the batch
+            return NotAskedError()
         try:
             self._container.upsert_item(self._item(record))
         except self._azure_error as exc:

@@ -35,9 +35,8 @@ from urllib.parse import quote
 from ...settings import Settings
 from ..record import TelemetryRecord
 from . import azure_common
-from .base import Sink
+from .base import RefusedBatchError, Sink
 from .document import compact, document_of
-from .parts import RefusedBatchError, send_in_parts
 from .trace import traceparent
 
 NAME = "eventgrid"
@@ -124,14 +123,7 @@ class EventGridSink:
         self._publish: Callable[..., Any] = self._client.send
 
     def send(self, records: Sequence[TelemetryRecord]) -> None:
-        """Publish as one batch, or in halves where it is too large."""
-        send_in_parts(self.name, records, self._post)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    def _post(self, records: Sequence[TelemetryRecord]) -> None:
+        """Publish as one batch."""
         events = [self._event(document_of(record)) for record in records]
         size = len(compact(events))
         if size > MAX_BYTES:
@@ -141,6 +133,10 @@ class EventGridSink:
             self._publish(events, **self._options)
         except self._azure_error as exc:
             raise azure_common.meaning(self.name, self._place, exc) from exc
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def _event(self, document: Mapping[str, Any]) -> dict[str, Any]:
         # Plain values, whose size is known; the library makes its own CloudEvent of them.

@@ -23,7 +23,6 @@ from ..record import TelemetryRecord
 from .base import Sink
 from .document import SCHEMA, compact, document_of
 from .endpoint import TIMEOUT_S, Endpoint
-from .parts import send_in_parts
 
 NAME = "http"
 
@@ -67,12 +66,9 @@ class HttpSink:
         )
 
     def send(self, records: Sequence[TelemetryRecord]) -> None:
-        """Send as one batch, or in halves where it is too large."""
-        send_in_parts(self.name, records, self._post)
+        """Send as one batch."""
+        batch = {"schema": SCHEMA, "records": [document_of(record) for record in records]}
+        self._endpoint.post(compact(batch), "application/json")
 
     def close(self) -> None:
         """Do nothing: no connection outlives its request."""
-
-    def _post(self, records: Sequence[TelemetryRecord]) -> None:
-        batch = {"schema": SCHEMA, "records": [document_of(record) for record in records]}
-        self._endpoint.post(compact(batch), "application/json")
