@@ -7,7 +7,7 @@ hash of the prompt always is. The parts, from the inside out::
 
     record      a row, and how an outcome becomes one (pure)
     contents    prompts and answers as text, redacted (pure)
-    hashing     the key, and what is hashed with it
+    hashing     the key, and what is hashed with it; recorder: makes records with it
     migrations  the tables
     store       the file: the only importer of sqlite3
     columns     rows as arrays, and packed; frames: as a DataFrame

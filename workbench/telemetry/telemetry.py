@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from ..records import Outcome
-from .contents import HIDDEN, NO_CONTENTS, Contents
+from .contents import NO_CONTENTS, Contents
 from .destinations import Destinations
 from .dispatcher import Dispatcher
 from .export import write
-from .hashing import Hasher, PlainHasher, load_or_make_key
+from .hashing import Hasher, PlainHasher
 from .keeper import Keeper
 from .outbox import Outbox, SinkStatus, last_seq, record_from
 from .reading import Chosen
-from .record import COLUMNS, NO_TAGS, TelemetryRecord, record_of
+from .record import COLUMNS, NO_TAGS, TelemetryRecord
+from .recorder import Recorder
 from .retention import Retention
 from .store import Store
 from .writer import Writer, no_sinks
@@ -139,7 +140,7 @@ class Telemetry:
         self.backend = backend
         self.base_url = base_url
         self.tags = tags
-        self._recorder = _Recorder(
+        self._recorder = Recorder(
             self.path.with_suffix(".key"),
             session=session,
             user=user,
@@ -374,47 +375,3 @@ class _Behind:
 def _stop(writer: Writer, behind: _Behind) -> None:
     writer.stop()
     behind.stop()
-
-
-class _Recorder:
-    """Makes records in the writer's thread; the key is read when the first one needs it."""
-
-    def __init__(
-        self,
-        key_path: Path,
-        *,
-        session: str,
-        user: str | None,
-        hasher: type[Hasher],
-        contents: Contents,
-    ) -> None:
-        self.last_error: str | None = None
-        self._key_path = key_path
-        self._session = session
-        self._user = user
-        self._kind = hasher
-        self._contents = contents
-        self._hasher: Hasher | None = None
-
-    def __call__(
-        self, outcome: Outcome, backend: str | None, base_url: str | None, tags: Mapping[str, str]
-    ) -> TelemetryRecord:
-        if self._hasher is None:
-            self._hasher = self._kind(load_or_make_key(self._key_path))
-        make = partial(
-            record_of,
-            outcome,
-            session=self._session,
-            prompt_hash=self._hasher.prompt(outcome.messages),
-            user_hash=None if self._user is None else self._hasher.user(self._user),
-            backend=backend,
-            base_url=base_url,
-            tags=tags,
-        )
-        try:
-            return make(contents=self._contents)
-        except Exception as error:
-            # Most likely the caller's own redaction. The numbers are worth their row, and
-            # what could not be redacted is not written.
-            self.last_error = f"Contents were not kept: {type(error).__name__}"
-            return make(contents=HIDDEN)
