@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from workbench.servers.compose import ComposeServer
-from workbench.servers.containers import FOLDER, PROJECT, SERVICE, Docker
+from workbench.servers.containers import Docker
+from workbench.servers.docker_facts import FOLDER, PROJECT, SERVICE
 from workbench.servers.variables import Wanted
 
 STARTED = "2026-11-24T10:00:00.500000000Z"

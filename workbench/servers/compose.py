@@ -25,7 +25,8 @@ from . import container_log, gpu, profiles, variables
 from .base import Recipe
 from .compose_cli import NO_COMMAND, CommandFailedError, ComposeCli, ServiceConfig, docker_command
 from .compose_status import Watch, paused
-from .containers import Container, Docker
+from .containers import Docker
+from .docker_facts import Container
 from .hub_download import HubDownload
 from .processes import port_owner
 from .pull import pull
