@@ -80,22 +80,21 @@ def docker_of(engine: object) -> Docker:
 
 
 def server_of(
-    folder: Path, engine: object, *, profile: str | None = "cpu", **asked: str
+    folder: Path, engine: object, *, profile: str | None = "cpu", port: int = 8000, **asked: str
 ) -> ComposeServer:
     """Make the server of *folder*, whose containers are *engine*'s."""
     (folder / "docker-compose.yml").touch()
-    server = ComposeServer(
+    return ComposeServer(
         folder,
         profile=profile,
         want=lambda _profile: Wanted(asked=asked, otherwise={}),
         given=asked.keys(),
-        port=8000,
+        port=port,
         key="sk-1",
         hub_token=None,
         state_dir=folder / ".workbench",
+        docker=docker_of(engine),
     )
-    server._docker = server._watch._docker = docker_of(engine)
-    return server
 
 
 def docker_command(

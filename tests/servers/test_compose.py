@@ -169,8 +169,7 @@ def test_a_daemon_without_its_command_is_said_so(tmp_path: Path, monkeypatch):
 
 def test_a_port_that_is_not_chosen_yet_is_no_address(tmp_path: Path):
     """Nothing listens on port 0."""
-    server = server_of(tmp_path, Engine())
-    server.port = 0
+    server = server_of(tmp_path, Engine(), port=0)
 
     assert server.status().base_url == "chosen at start"
 
