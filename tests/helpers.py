@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -23,6 +26,18 @@ def eventually(holds: Callable[[], object], *, within_s: float = 10.0) -> bool:
             return True
         time.sleep(0.02)
     return bool(holds())
+
+
+def ctrl_c_when(is_true: Callable[[], object]) -> threading.Thread:
+    """Send this process what Ctrl-C sends, as soon as *is_true*."""
+
+    def press() -> None:
+        assert eventually(is_true)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    return thread
 
 
 def lives(pid: int) -> bool:

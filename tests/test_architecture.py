@@ -30,6 +30,8 @@ LEVELS = (
         "typescript",
         "planning",
         "inventory",
+        "lifecycle",
+        "recording",
         "server_metrics",
         "bench",
         "sidecar",

@@ -8,16 +8,14 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import urllib.request
-from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.helpers import eventually, lives
+from tests.helpers import ctrl_c_when, eventually, lives
 from workbench.bootlog import BootReader
 from workbench.cells import Canvas
 from workbench.client import Client
@@ -219,18 +217,6 @@ def test_leaving_a_stream_frees_the_servers_slot(served: Session):
 
 
 ENDLESS = SamplingParams(max_tokens=1500, ignore_eos=True)
-
-
-def ctrl_c_when(is_true: Callable[[], object]) -> threading.Thread:
-    """Send this process what Ctrl-C sends, as soon as *is_true*."""
-
-    def press() -> None:
-        assert eventually(is_true)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    return thread
 
 
 def test_ctrl_c_leaves_a_conversation_whole(served: Session):

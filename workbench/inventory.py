@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, TypeAlias
 from .catalogue import Entry, entries, local_models
 from .errors import WorkbenchError
 from .hub import fetched_in
+from .planning import CPU, card_named, planned
+from .probe import KeptProbe, last_probe
 from .records import ServedModel
 
 if TYPE_CHECKING:
-    from .probe import KeptProbe
+    from .servers.base import Server
+    from .settings import Settings
     from .vram import Plan
 
 logger = logging.getLogger(__name__)
@@ -93,8 +96,36 @@ class Knowledge:
 Inventory: TypeAlias = tuple[Item, ...]
 
 
-def inventory(models_dir: Path, known: Knowledge) -> Inventory:
-    """List the catalogue, then the folders that it does not know."""
+def inventory(
+    settings: Settings, server: Server, *, gpu: str | None, vram_gib: float | None
+) -> Inventory:
+    """
+    List the catalogue, then the folders that it does not know.
+
+    Args:
+        server: Whoever serves now, if anybody does.
+
+        gpu, vram_gib: The card that the models are to fit; default: where they would run.
+
+    Raises:
+        ConfigError: There is no such card.
+    """
+    state_dir, base_url = settings.state_dir, server.base_url
+    if gpu is None and vram_gib is None and settings.backend == "embedded":
+        gpu = CPU
+    card_named(gpu, vram_gib)  # a wrong name is not each model's trouble
+    known = Knowledge(
+        plan=lambda name: planned(settings, name, gpu=gpu, vram_gib=vram_gib, ask_hub=False),
+        boots=state_dir / "boots.jsonl",
+        last_probe=lambda name: last_probe(
+            state_dir / "probes.jsonl", base_url=base_url, model=name
+        ),
+        served=server.status().models,
+    )
+    return _listed(settings.models_dir, known)
+
+
+def _listed(models_dir: Path, known: Knowledge) -> Inventory:
     catalogue = entries(models_dir)
     folders = [name for name in local_models(models_dir) if name not in catalogue]
     booted = _last_boots(known.boots)
@@ -108,12 +139,12 @@ def _item(
     name: str, entry: Entry | None, folder: Path, known: Knowledge, booted: Mapping[str, LastBoot]
 ) -> Item:
     names = (name, entry.model) if entry else (name,)
-    planned, why_not = _planned(name, known.plan)
+    plan, why_not = _planned(name, known.plan)
     return Item(
         name=name,
         entry=entry,
         on_disk=_on_disk(folder),
-        plan=planned,
+        plan=plan,
         no_plan=why_not,
         last_boot=next((booted[each] for each in names if each in booted), None),
         last_probe=next(filter(None, map(known.last_probe, names)), None),

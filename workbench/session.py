@@ -8,14 +8,13 @@ line parse, call one verb here, and show; none of them decides anything.
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from . import lifecycle
 from . import settings as settings_module
-from .boot import BootOutcome, History, boot
+from .boot import History
 from .records import (
     Generation,
     Outcome,
@@ -31,7 +30,6 @@ from .records import (
 from .servers.base import Server
 from .servers.embedded import EmbeddedServer
 from .serving import open_server, remote_model, wanted_of_hub
-from .setting_values import tags_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
     from .predictions import Prediction
     from .probe import Probe
     from .reconcile import Reconciliation
-    from .settings import Settings
     from .smoke import SmokeReport
     from .telemetry import Telemetry
     from .vram import Plan
@@ -104,30 +101,19 @@ class Session:
     @property
     def client(self) -> Client:
         """A client of this session's server; every call it makes is recorded."""
-        from .client import Client
-        from .switch import Gate, Journal
+        from .recording import open_client
 
-        base_url = self.server.base_url
-        if self._client is None or self._client.base_url != base_url:
+        if self._client is None or self._client.base_url != self.server.base_url:
             # A server on "any free port" has another address after a restart.
             self.close_client()
-            self._client = Client(
-                base_url,
-                api_key=self.server.api_key,
-                model=remote_model(self.settings),
-                on_outcome=self._record,
-                asks_version=self.settings.telemetry,
-                gate=Gate(
-                    Journal(self.settings.state_dir),
-                    waits=self.settings.during_switch == "wait",
-                    base_url=base_url,
-                ),
-            )
+            self._client = open_client(self.settings, self.server, self._record)
         return self._client
 
     @property
     def telemetry(self) -> Telemetry:
         """What was asked of this folder's servers, by every kernel and shell."""
+        from .recording import open_telemetry
+
         if self._telemetry is None:
             self._telemetry = open_telemetry(
                 self.settings, session=self.id, base_url=self.server.base_url
@@ -147,9 +133,7 @@ class Session:
 
             ServerUnreachableError: A remote server does not answer.
         """
-        self._settle(on_progress)
-        self.server.prepare(on_progress)
-        return self._boot(on_progress)
+        return lifecycle.up(self, on_progress)
 
     def use(
         self,
@@ -199,39 +183,6 @@ class Session:
 
         return dry_run(self, model, drain_timeout_s=drain_timeout_s, force=force, **arguments)
 
-    def _settle(self, on_progress: Callable[[Progress], None]) -> None:
-        """Finish a switch that was killed half-way, or go back."""
-        if self._journal_is_there():
-            from .switch.use import settle
-
-            settle(self, on_progress)
-
-    def _forget_switch(self) -> None:
-        """Leave a switch that was killed as it is: nothing is to run any more."""
-        if self._journal_is_there():
-            from .switch.use import forget
-
-            forget(self)
-
-    def _journal_is_there(self) -> bool:
-        return (self.settings.state_dir / "switch.json").exists()
-
-    def _boot(self, on_progress: Callable[[Progress], None]) -> ServerStatus:
-        history = self.history()
-        settings_module.remember_backend(self.settings)
-        outcome = boot(
-            self.server,
-            model=remote_model(self.settings),
-            history=history,
-            on_progress=on_progress,
-            timeout_s=self.settings.boot_timeout_s,
-        )
-        if outcome.started:
-            self._mine = self.server.instance
-            self._learn_memory(outcome)
-            return outcome.status
-        return replace(outcome.status, detail="it was running already; attached to it")
-
     def down(self, *, only_mine: bool = False) -> bool:
         """
         Stop the server and every process of it.
@@ -245,12 +196,7 @@ class Session:
         """
         if only_mine and not self.is_mine:
             return False
-        self._forget_switch()
-        self.close_client()
-        stopped = self.server.stop()
-        settings_module.forget_backend(self.settings)
-        self._mine = None
-        return stopped
+        return lifecycle.down(self)
 
     @property
     def is_mine(self) -> bool:
@@ -263,19 +209,11 @@ class Session:
 
         What the new one needs is checked and fetched before the old one is touched.
         """
-        self._settle(on_progress)
-        self.server.prepare(on_progress)
-        self.down()
-        return self._boot(on_progress)
+        return lifecycle.restart(self, on_progress)
 
     def status(self) -> ServerStatus:
         """Look at the server now; a server that is down is a status, not an error."""
-        status = self.server.status()
-        if not self._journal_is_there():
-            return status
-        from .switch.use import what_is_under_way
-
-        return replace(status, detail=what_is_under_way(self.settings.state_dir) or status.detail)
+        return lifecycle.status(self)
 
     def logs(self, *, follow: bool = False) -> Iterator[str]:
         """Yield the lines of the server's log since its last start."""
@@ -484,25 +422,9 @@ class Session:
         Args:
             gpu, vram_gib: The card that the models are to fit; default: where they would run.
         """
-        from .inventory import Knowledge, inventory
-        from .planning import CPU, card_named, planned
-        from .probe import last_probe
+        from .inventory import inventory
 
-        state_dir, base_url = self.settings.state_dir, self.server.base_url
-        if gpu is None and vram_gib is None and self.settings.backend == "embedded":
-            gpu = CPU
-        card_named(gpu, vram_gib)  # a wrong name is not each model's trouble
-        known = Knowledge(
-            plan=lambda name: planned(
-                self.settings, name, gpu=gpu, vram_gib=vram_gib, ask_hub=False
-            ),
-            boots=state_dir / "boots.jsonl",
-            last_probe=lambda name: last_probe(
-                state_dir / "probes.jsonl", base_url=base_url, model=name
-            ),
-            served=self.server.status().models,
-        )
-        return inventory(self.settings.models_dir, known)
+        return inventory(self.settings, self.server, gpu=gpu, vram_gib=vram_gib)
 
     def predictions(self) -> list[Prediction]:
         """Read what was predicted for this folder's boots, and what they said; oldest first."""
@@ -622,41 +544,7 @@ class Session:
         if self.settings.telemetry:
             self.telemetry.emit(outcome)
 
-    def _learn_memory(self, outcome: BootOutcome) -> None:
-        from .planning import learn
-
-        learn(self.settings, outcome)
-
     def history(self) -> History:
         """The earlier boots of what these settings mean."""
         self.settings.state_dir.mkdir(parents=True, exist_ok=True)
         return History(path=self.settings.state_dir / "boots.jsonl", key=self.server.kind)
-
-
-def open_telemetry(settings: Settings, *, session: str, base_url: str | None) -> Telemetry:
-    """Make the telemetry that the settings ask for; its sinks are opened when there are rows."""
-    from .telemetry import Configured, Contents, Retention, Telemetry, redacting
-
-    redact = redacting(settings.telemetry_redact) if settings.telemetry_redact else str
-    return Telemetry(
-        settings.state_dir / "telemetry.db",
-        session=session,
-        user=settings.user or _login_name(),
-        backend=settings.backend,
-        base_url=base_url,
-        tags=tags_of(settings.telemetry_tags),
-        plain_hash=settings.telemetry_hash == "sha256",
-        contents=Contents(redact, kept=settings.telemetry_contents),
-        retention=Retention(
-            max_age_days=settings.telemetry_max_age_days,
-            max_bytes=settings.telemetry_max_bytes,
-        ),
-        destinations=Configured(settings),
-    )
-
-
-def _login_name() -> str | None:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return None

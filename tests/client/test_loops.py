@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.client.conftest import QUICK
-from tests.helpers import eventually
+from tests.helpers import ctrl_c_when, eventually
 from tests.scripted import (
     DONE,
     STOP,
@@ -33,18 +32,6 @@ from workbench.errors import ClientError, StreamInterruptedError
 from workbench.records import Failure, Outcome
 
 STALL_AFTER_A_TOKEN = stream(text("Hel"), Do.STALL)
-
-
-def ctrl_c_when(is_true: Callable[[], object]) -> threading.Thread:
-    """Send this process what Ctrl-C sends, as soon as *is_true*."""
-
-    def press() -> None:
-        assert eventually(is_true)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    return thread
 
 
 def test_ctrl_c_while_waiting_for_a_piece_frees_the_slot(

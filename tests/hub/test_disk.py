@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import FolderRefusedError
-from workbench.hub.disk import check_place
+from workbench.hub.disk import check_place, mount_of
 
 # The lines are WSL 2's own, with the options that say nothing here left out.
 WSL = r"""
@@ -43,12 +43,21 @@ def test_another_9p_share_is_not_called_windows():
 
 
 @pytest.mark.parametrize(
-    "folder",
-    ["/home/me/models", "/mnt/cdrom/models", "/mnt/c/linux/models", "/srv/share", "/mnt/wsl/x"],
+    ("folder", "kind"),
+    [
+        ("/home/me/models", "ext4"),
+        ("/mnt/cdrom/models", "ext4"),
+        ("/mnt/c/linux/models", "ext4"),
+        ("/srv/share", "virtiofs"),
+        ("/mnt/wsl/x", "tmpfs"),
+    ],
 )
-def test_linux_own_file_systems_are_taken(folder: str):
+def test_linux_own_file_systems_are_taken(folder: str, kind: str):
     """Also one that is mounted below a drive, and a virtual machine's own share."""
-    check_place(Path(folder), WSL, repo="a/b")
+    _, found, is_drive = mount_of(Path(folder), WSL)
+
+    assert (found, is_drive) == (kind, False)
+    assert not is_refused(Path(folder), WSL)
 
 
 def test_a_link_to_a_drive_is_the_drive(tmp_path: Path):
@@ -62,6 +71,17 @@ def test_a_link_to_a_drive_is_the_drive(tmp_path: Path):
 
 
 def test_a_machine_that_has_nothing_else_is_taken():
-    """Some sandboxes have 9p at /."""
-    check_place(Path("/home/me"), "none / 9p rw,trans=fd 0 0\n", repo="a/b")
-    check_place(Path("/home/me"), "", repo="a/b")
+    """Some sandboxes have 9p at /; the same below it is refused, since / is another place."""
+    at_root, below = "none / 9p rw,trans=fd 0 0\n", "none /home 9p rw,trans=fd 0 0\n"
+
+    assert not is_refused(Path("/home/me"), at_root)
+    assert not is_refused(Path("/home/me"), "")
+    assert is_refused(Path("/home/me"), f"/dev/vda / ext4 rw 0 0\n{below}")
+
+
+def is_refused(folder: Path, mounts: str) -> bool:
+    try:
+        check_place(folder, mounts, repo="a/b")
+    except FolderRefusedError:
+        return True
+    return False

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from workbench.servers.compose import ComposeServer
-from workbench.servers.containers import FOLDER, PROJECT, SERVICE, Docker
+from workbench.servers.containers import Docker
+from workbench.servers.docker_facts import FOLDER, PROJECT, SERVICE
 from workbench.servers.variables import Wanted
 
 STARTED = "2026-11-24T10:00:00.500000000Z"
@@ -79,22 +80,21 @@ def docker_of(engine: object) -> Docker:
 
 
 def server_of(
-    folder: Path, engine: object, *, profile: str | None = "cpu", **asked: str
+    folder: Path, engine: object, *, profile: str | None = "cpu", port: int = 8000, **asked: str
 ) -> ComposeServer:
     """Make the server of *folder*, whose containers are *engine*'s."""
     (folder / "docker-compose.yml").touch()
-    server = ComposeServer(
+    return ComposeServer(
         folder,
         profile=profile,
         want=lambda _profile: Wanted(asked=asked, otherwise={}),
         given=asked.keys(),
-        port=8000,
+        port=port,
         key="sk-1",
         hub_token=None,
         state_dir=folder / ".workbench",
+        docker=docker_of(engine),
     )
-    server._docker = server._watch._docker = docker_of(engine)
-    return server
 
 
 def docker_command(

@@ -14,7 +14,8 @@ from tests.servers.scripted_docker import Engine, details, docker_of
 from workbench.errors import BackendUnavailableError
 from workbench.failures import diagnose
 from workbench.records import Death
-from workbench.servers.containers import FOLDER, Docker, Ended
+from workbench.servers.containers import Docker
+from workbench.servers.docker_facts import FOLDER, Ended
 
 NINE = 1_795_510_800
 """The 24th of November 2026, 09:00 UTC: an hour before the scripted containers' last start."""

@@ -10,42 +10,28 @@ one, or somebody in a shell. A container of another folder is never touched.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from ..errors import ServerError, ServerStartError, ServerStateError, WorkbenchError
-from ..failures import diagnose
+from ..errors import WorkbenchError
 from ..filelock import only_one
 from ..hubfiles import is_hub_name
-from ..records import Death, Diagnosis, Progress, ServerState, ServerStatus
+from ..records import Death, Progress, ServerStatus
 from ..secretfile import api_key
-from . import container_log, gpu, profiles, variables
+from . import compose_refusals as refusals
+from . import gpu, profiles, variables
 from .base import Recipe
-from .compose_cli import NO_COMMAND, CommandFailedError, ComposeCli, ServiceConfig, docker_command
-from .compose_status import Watch, paused
-from .containers import Container, Docker
+from .compose_cli import CommandFailedError, ComposeCli, ServiceConfig
+from .compose_status import BACKEND
+from .containers import Docker
+from .docker_facts import Container
 from .hub_download import HubDownload
-from .processes import port_owner
+from .own_container import OwnContainer
 from .pull import pull
 from .variables import Wanted
 
 logger = logging.getLogger(__name__)
-
-HOST = "127.0.0.1"
-
-CHOSEN_AT_START = "chosen at start"
-"""What a status has for the address of a server that is to take any free port."""
-
-LOG_TAIL_LINES = 2000
-"""Enough of a dead container's log to hold its cause; what follows the cause are tracebacks."""
-
-END_SEEN_S = 2.0
-END_POLL_S = 0.02
-
-LATELY_S = 1.0
-"""How long an address is believed: every request asks for it, and Docker takes milliseconds."""
 
 
 class ComposeServer:
@@ -69,7 +55,7 @@ class ComposeServer:
         hub_token: For asking the hub how large a model is.
     """
 
-    backend = "compose"
+    backend = BACKEND
     outlasts_waiting = True
 
     def __init__(
@@ -83,6 +69,7 @@ class ComposeServer:
         key: str | None,
         hub_token: str | None,
         state_dir: Path,
+        docker: Docker | None = None,
     ) -> None:
         self.folder = folder
         self.wanted_profile = profile
@@ -92,28 +79,29 @@ class ComposeServer:
         self.state_dir = state_dir
         self._key = key
         self._hub_token = hub_token
-        self._docker = Docker()
-        self._watch = Watch(self._docker)
+        self._docker = docker or Docker()
+        # A service of the reader's own can be ours, too.
+        self._services = {*profiles.PROFILES, *filter(None, [profile])}
+        self._own = OwnContainer(self._docker, folder, services=self._services, port=port)
         self._last: Container | None = None
-        self._seen: tuple[float, Container | None] | None = None
         self._download: HubDownload | None = None
         self._start: tuple[str, datetime | None] | None = None
 
     @property
     def base_url(self) -> str:
         """Where the running server is, or the next one will be."""
-        return self._url(self._lately())
+        return self._own.url(self._own.lately())
 
     @property
     def api_key(self) -> str | None:
         """The key that the container asks for; before there is one, the key that it will get."""
-        container = self._lately()
+        container = self._own.lately()
         return container.api_key if container else self._next_key()
 
     @property
     def kind(self) -> str:
         """What makes two boots comparable; see :class:`~workbench.servers.base.Server`."""
-        config = self._cli(self._found()).config()
+        config = self._cli(self._own.found()).config()
         return f"compose {config.image} {variables.model(config.command)}"
 
     @property
@@ -124,7 +112,7 @@ class ComposeServer:
         One by Docker, after a death, counts as the start before it: Docker counts
         these, from zero since somebody's last.
         """
-        container = self._found()
+        container = self._own.found()
         if container is None or not container.runs:
             return None
         seen = self._start is not None and self._start[0] == container.id
@@ -134,45 +122,24 @@ class ComposeServer:
 
     def container(self) -> Container | None:
         """
-        Find this folder's container: the one that runs, else the latest.
+        Find this folder's container; see :meth:`.own_container.OwnContainer.find`.
 
         Raises:
             BackendUnavailableError: Docker does not answer.
         """
-        mine = self._docker.containers(self._services, folder=self.folder)
-        return next((each for each in mine if each.runs), mine[0] if mine else None)
+        return self._own.find()
 
     def status(self) -> ServerStatus:
-        """Look at the container first, and ask over HTTP only when there is a process in it."""
-        try:
-            return self._look()
-        except WorkbenchError as exc:
-            return self._stopped(detail=exc.message)
+        """Look at it; see :class:`~workbench.servers.base.Server`."""
+        return self._own.status()
 
-    def _look(self) -> ServerStatus:
-        container = self.container()
-        if container is None:
-            return self._stopped(detail=None if docker_command() else NO_COMMAND)
-        if container.state in ("running", "paused"):
-            return self._watch.running(container, self._url(container))
-        death = self._docker.death(container)
-        why = self._why(container, death)
-        return self._watch.dead(container, self._shown_url(container), death=death, why=why)
+    def death(self) -> Death | None:
+        """Say how its process last ended by itself; see :meth:`.containers.Docker.death`."""
+        return self._own.death()
 
-    def obstacle(self) -> str | None:
-        """
-        Say what keeps the container from being started at once, in a sentence.
-
-        ``None``: nothing does. An image that would have to be pulled first is an
-        obstacle here, and none for :meth:`prepare`.
-        """
-        try:
-            config = self._cli(self.container()).config()
-            self._check_needs(config)
-            pulled = self._docker.has_image(config.image)
-        except WorkbenchError as exc:
-            return exc.message
-        return None if pulled else f"The image {config.image} is not on this machine yet."
+    def log(self, *, follow: bool = False) -> Iterator[str]:
+        """Yield the lines of the last start; see :class:`~workbench.servers.base.Server`."""
+        return self._own.log(follow=follow)
 
     def prepare(self, on_progress: Callable[[Progress], None]) -> None:
         """
@@ -186,7 +153,7 @@ class ComposeServer:
             ServerStartError: Something to mount is missing, or the image cannot be pulled.
         """
         config = self._cli(self.container()).config()
-        self._check_needs(config)
+        refusals.check_needs(config, self._docker)
         if not self._docker.has_image(config.image):
             pull(self._docker, config.image, on_progress)
 
@@ -205,8 +172,8 @@ class ComposeServer:
             cli = self._cli(container)
             config = cli.config()
             if container and container.runs:
-                self._check_goes_on(container)
-                self._check_same(container, cli, config)
+                refusals.check_goes_on(container)
+                refusals.check_same(self._differing(container, cli, config))
                 return False
             self._create(cli, config)
             return True
@@ -255,13 +222,16 @@ class ComposeServer:
             return True
 
     def _create(self, cli: ComposeCli, config: ServiceConfig) -> None:
-        self._check_name_is_free(config.project)
-        self._download = self._seen = None
+        refusals.check_name_is_free(
+            config.project, self.folder, services=self._services, docker=self._docker
+        )
+        self._download = None
+        self._own.forget()
         try:
             cli.up()
         except CommandFailedError as exc:
             self._remove_unstarted(cli)
-            raise self._not_started(exc.lines, config) from exc
+            raise refusals.not_started(exc.lines, config, self._docker) from exc
 
     def stop(self) -> bool:
         """Remove the container; the models and the compile cache stay."""
@@ -272,9 +242,9 @@ class ComposeServer:
             try:
                 self._cli_of(container).down()
             except CommandFailedError as exc:
-                raise self._not_stopped(" ".join(exc.lines[-1:])) from exc
+                raise refusals.not_stopped(" ".join(exc.lines[-1:])) from exc
             if self._docker.inspect(container.id):
-                raise self._not_stopped(f"{container.name} is still there.")
+                raise refusals.not_stopped(f"{container.name} is still there.")
             return container.runs
 
     def give_up(self) -> None:
@@ -284,26 +254,7 @@ class ComposeServer:
             try:
                 self._cli_of(container).kill()
             except CommandFailedError as exc:
-                raise self._not_stopped(" ".join(exc.lines[-1:])) from exc
-
-    def death(self) -> Death | None:
-        """Say how its process last ended by itself; see :meth:`.containers.Docker.death`."""
-        container = self.container()
-        return self._docker.death(container) if container else None
-
-    def log(self, *, follow: bool = False) -> Iterator[str]:
-        """Yield the lines of the last start; see :class:`~workbench.servers.base.Server`."""
-        container = self.container()
-        if container is None:
-            raise ServerStateError(
-                f"There is no container of {self.folder}, so there is no log.",
-                hint="Start one: workbench up --backend compose",
-                server=self.backend,
-                state=ServerState.STOPPED,
-            )
-        yield from container_log.lines(self._docker.log(container, follow=follow))
-        if follow:
-            self._wait_for_end(container)
+                raise refusals.not_stopped(" ".join(exc.lines[-1:])) from exc
 
     def downloaded(self) -> Progress | None:
         """Say how much of the model has come from the hub; ``None`` when it is a local folder."""
@@ -318,20 +269,8 @@ class ComposeServer:
             unit="bytes",
         )
 
-    def _wait_for_end(self, container: Container) -> None:
-        """Wait until Docker knows of an end that the log has shown; it comes a moment later."""
-        deadline_s = time.monotonic() + END_SEEN_S
-        while time.monotonic() < deadline_s:
-            now = self._docker.inspect(container.id)
-            if now is None or now.started_at != container.started_at:
-                return
-            # One that is being removed is gone in a moment, and its log with it.
-            if now.state not in ("running", "removing"):
-                return
-            time.sleep(END_POLL_S)
-
     def _open_download(self) -> HubDownload | None:
-        container, models = self._found(), self.folder / "models"
+        container, models = self._own.found(), self.folder / "models"
         model = variables.model(container.argv) if container else None
         if not container or not model or not is_hub_name(model) or (models / model).exists():
             return None
@@ -342,34 +281,6 @@ class ComposeServer:
             endpoint=container.environment.get("HF_ENDPOINT") or "https://huggingface.co",
             token=self._hub_token,
         )
-
-    def _found(self) -> Container | None:
-        """Find the container; behind a Docker that does not answer there is none."""
-        try:
-            return self.container()
-        except WorkbenchError:
-            return None
-
-    def _lately(self) -> Container | None:
-        """Find the container, or believe what was found a moment ago."""
-        now_s = time.monotonic()
-        if self._seen is None or now_s - self._seen[0] > LATELY_S:
-            self._seen = now_s, self._found()
-        return self._seen[1]
-
-    def _url(self, container: Container | None) -> str:
-        port = container.host_port if container and container.host_port else self.port
-        return f"http://{HOST}:{port}/v1"
-
-    def _shown_url(self, container: Container | None) -> str:
-        """Say where one that does not run will be; before it does, port 0 is no address."""
-        asked = container.host_port if container else None
-        return self._url(container) if asked or self.port else CHOSEN_AT_START
-
-    @property
-    def _services(self) -> set[str]:
-        """The services that can be ours: the project's, and one of the reader's own."""
-        return {*profiles.PROFILES, *filter(None, [self.wanted_profile])}
 
     @property
     def _lock_file(self) -> Path:
@@ -403,69 +314,15 @@ class ComposeServer:
 
     def _cli_of(self, container: Container) -> ComposeCli:
         """Make the command that ends a container, whatever is wanted by now."""
-        self._seen = None
+        self._own.forget()
         return ComposeCli(
             self.folder, profile=container.service, environment={}, project=container.project
         )
 
-    def _check_needs(self, config: ServiceConfig) -> None:
-        """Look for what is mounted, before 20 GB are pulled for nothing."""
-        missing = [path for path in config.needs if not Path(path).exists()]
-        if missing and self._docker.is_local():
-            # In Docker's own words, so that one table has the answer.
-            raise self._not_started([f"bind source path does not exist: {missing[0]}"], config)
-
-    def _check_goes_on(self, container: Container) -> None:
-        """Refuse to wait for one that somebody paused: it does nothing until it goes on."""
-        if container.state == "paused":
-            raise ServerStateError(
-                f"The container {container.name} runs already: {paused(container)}",
-                hint="Or start it anew: workbench restart",
-                server=self.backend,
-                state=ServerState.STARTING,
-            )
-
     def _differing(self, container: Container, cli: ComposeCli, config: ServiceConfig) -> list[str]:
-        """Say in what a container is not the one asked for; only that is compared."""
+        """Say in what a container is not the one asked for."""
         explicit = self.given | self.want(cli.profile).asked.keys()
-        runs, asked = variables.of_command(container.argv), variables.of_command(config.command)
-        runs["WORKBENCH_IMAGE"], asked["WORKBENCH_IMAGE"] = container.image, config.image
-        if config.port:
-            runs["WORKBENCH_PORT"], asked["WORKBENCH_PORT"] = map(
-                str, (container.host_port, config.port)
-            )
-        differing = [
-            _difference(name, runs.get(name, "–"), asked[name])
-            for name in sorted(explicit & asked.keys())
-            if runs.get(name) != asked[name]
-        ]
-        if cli.profile != container.service:
-            differing.insert(0, f"profile {container.service}, and {cli.profile} was asked for")
-        return differing
-
-    def _check_same(self, container: Container, cli: ComposeCli, config: ServiceConfig) -> None:
-        """Refuse to pass one server off as another."""
-        if differing := self._differing(container, cli, config):
-            raise ServerStateError(
-                f"A container runs with {'; '.join(differing)}.",
-                hint="Change over with `workbench use MODEL`, or `workbench restart` and the same "
-                "options, or stop it: workbench down",
-                server=self.backend,
-                state=ServerState.READY,
-            )
-
-    def _check_name_is_free(self, project: str) -> None:
-        """Refuse another folder's name: Compose would take its container for ours."""
-        for container in self._docker.listed(self._services):
-            if container.project == project and container.project_dir.resolve() != self.folder:
-                raise ServerStateError(
-                    f"Another folder has containers under the project name {project!r}: "
-                    f"{container.project_dir} ({container.name}, {container.state}).",
-                    hint="Give this folder a name of its own, in .env: "
-                    f"COMPOSE_PROJECT_NAME={project}-2",
-                    server=self.backend,
-                    state=ServerState.STOPPED,
-                )
+        return refusals.differing(container, config, profile=cli.profile, explicit=explicit)
 
     def _remove_unstarted(self, cli: ComposeCli) -> None:
         """
@@ -479,58 +336,3 @@ class ComposeServer:
                 cli.remove()
         except (CommandFailedError, WorkbenchError) as exc:
             logger.warning("What could not be started was not cleared away: %s", exc)
-
-    def _why(self, container: Container, death: Death | None) -> Diagnosis | None:
-        lines = self._docker.log_tail(container, LOG_TAIL_LINES)
-        # The daemon's own word, when there was nothing to start.
-        lines += [container.error] if container.error else []
-        code, oom = (death.exit_code, death.oom_killed) if death else (None, False)
-        return diagnose(lines, exit_code=code, oom_killed=oom)
-
-    def _stopped(self, detail: str | None = None) -> ServerStatus:
-        return ServerStatus(
-            backend=self.backend,
-            state=ServerState.STOPPED,
-            base_url=self._shown_url(None),
-            detail=detail,
-        )
-
-    def _not_started(self, lines: Collection[str], config: ServiceConfig) -> ServerStartError:
-        said = [*lines]
-        found = diagnose(said)
-        cause = found.cause if found else "Docker could not start the container."
-        if found and found.id == "port-in-use" and config.port:
-            owner = self._owner_of(config.port)
-            cause = f"Port {config.port} on {HOST} is taken{f' by {owner}' if owner else ''}."
-        return ServerStartError(
-            f'{cause}\nDocker says: "{said[-1].strip() if said else "nothing"}"',
-            hint=found.fix if found else "What would run: docker compose config",
-            server=self.backend,
-            state=ServerState.STOPPED,
-            log_tail=tuple(said),
-            diagnosis=found,
-        )
-
-    def _owner_of(self, port: int) -> str | None:
-        """Name who has a port; Docker not answering any more is no reason not to say the rest."""
-        try:
-            container = self._docker.owner_of_port(port)
-        except WorkbenchError:
-            container = None
-        return container or port_owner(port)
-
-    def _not_stopped(self, said: str) -> ServerError:
-        return ServerError(
-            f"docker compose could not stop the container: {said}",
-            hint="See what is there: docker compose ps --all",
-            server=self.backend,
-            state=ServerState.READY,
-        )
-
-
-def _difference(name: str, runs: str, asked: str) -> str:
-    """Say what of a variable differs; the extra arguments are not shown, a key may be in them."""
-    if name == variables.EXTRA_ARGS:
-        return "other extra arguments than were asked for"
-    shown = name.removeprefix("WORKBENCH_").lower().replace("_", " ")
-    return f"{shown} {runs}, and {asked} was asked for"

@@ -11,7 +11,8 @@ from ..errors import BackendUnavailableError
 from ..records import ContainerStatus, Death, Diagnosis, ServerState, ServerStatus
 from ..urls import root_url
 from . import base, gpu
-from .containers import Container, Docker, Usage
+from .containers import Docker
+from .docker_facts import Container, Usage
 
 CPU_SAMPLE_S = 0.1
 """The shortest time over which a CPU percentage says something."""

@@ -80,6 +80,10 @@ class Journal:
         """The switch is over, either way."""
         self._path.unlink(missing_ok=True)
 
+    def is_there(self) -> bool:
+        """Tell whether a switch is under way or was cut off, readable or not."""
+        return self._path.exists()
+
     def read(self) -> Underway | None:
         """Read what is under way or was cut off; ``None``: nothing, or nothing readable."""
         try:
