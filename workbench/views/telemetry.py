@@ -57,15 +57,21 @@ def telemetry_status_view(status: StoreStatus) -> View:
         f"{status.path}: {status.rows:,} requests, {units.size(status.size_bytes)}"
         f"{f', {_moment(status.first)} to {_moment(status.last)} (UTC)' if status.first else ''}"
     )
-    failing = [f"{sink.name}: {sink.last_error}" for sink in status.sinks if sink.last_error]
+    said = [_said(sink) for sink in status.sinks if sink.last_error]
     return View(
         title=title,
         columns=("sink", "sent", "waiting", "rejected", "lost", "state") if status.sinks else (),
         numeric=frozenset({"sent", "waiting", "rejected", "lost"}),
         rows=tuple(_sink_row(sink) for sink in status.sinks),
-        note="\n".join(failing) or (None if status.sinks else "No sink was turned on yet."),
+        note="\n".join(said) or (None if status.sinks else "No sink was turned on yet."),
         data=asdict(status),
     )
+
+
+def _said(sink: SinkStatus) -> str:
+    # A table that says "well" above an error is a riddle.
+    when = sink.name if sink.failing_since else f"{sink.name}, the last time"
+    return f"{when}: {sink.last_error}"
 
 
 def _sink_row(sink: SinkStatus) -> tuple[str, ...]:
