@@ -36,7 +36,7 @@ LEVELS = (
         "bench",
         "sidecar",
     },
-    {"plots", "views", "verbs", "terminal", "cells", "magics", "__main__"},
+    {"plots", "views", "verbs", "terminal", "cells", "magics", "shell", "__main__"},
 )
 
 MACHINES = 2
