@@ -30,7 +30,7 @@ from . import base, logfile
 from .base import Recipe
 from .command import HOST, ServeSpec, command, environment
 from .engine import Engine
-from .processes import Child, ProcessGroup, port_owner
+from .processes import Child, ProcessGroup, port_owner, rss_bytes
 from .running import Running
 
 STOP_GRACE_S = 10.0
@@ -121,7 +121,7 @@ class EmbeddedServer:
             version=base.version(root, key) if healthy else None,
             started_at=running.started_at,
             pids=pids,
-            rss_bytes=running.group.rss_bytes(),
+            rss_bytes=rss_bytes(pids),
             log_path=running.log_path,
             detail=None if leads else "its first process is gone; `workbench down` ends the others",
         )
