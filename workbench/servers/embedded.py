@@ -27,7 +27,7 @@ from ..records import Death, Progress, ServerState, ServerStatus
 from ..secretfile import api_key
 from ..urls import root_url
 from . import base, logfile
-from .base import Recipe
+from .base import HINT_ANOTHER_RUNS, Recipe
 from .command import HOST, ServeSpec, command, environment
 from .engine import Engine
 from .processes import Child, ProcessGroup, port_owner, rss_bytes
@@ -332,8 +332,7 @@ def _check_same(running: Running, spec: ServeSpec) -> None:
     if differing := _differing(running, spec):
         raise ServerStateError(
             f"A server is running with {'; '.join(differing)}.",
-            hint="Change over with `workbench use MODEL`, or `workbench restart` and the same "
-            "options, or stop it: workbench down",
+            hint=HINT_ANOTHER_RUNS,
             server="embedded",
             state=ServerState.READY,
         )
