@@ -20,7 +20,7 @@ PACKAGE = PROJECT / "workbench"
 LEVELS = (
     {"errors", "records"},
     {"metrics", "units", "urls", "settings", "setting_values", "secretfile", "display", "vram"}
-    | {"notebook_cell", "filelock", "hubfiles", "metric_names", "scrapes", "reconcile"}
+    | {"chosen", "notebook_cell", "filelock", "hubfiles", "metric_names", "scrapes", "reconcile"}
     | {"bootlog", "failures", "fingerprints"},
     {"client", "servers", "telemetry", "catalogue", "hub", "model_facts", "predictions"},
     {"boot", "session", "serving", "switch", "conversation", "batch", "headless", "doctor"}
@@ -36,7 +36,7 @@ LEVELS = (
         "bench",
         "sidecar",
     },
-    {"plots", "views", "verbs", "terminal", "cells", "magics", "__main__"},
+    {"plots", "views", "verbs", "terminal", "cells", "magics", "shell", "__main__"},
 )
 
 MACHINES = 2

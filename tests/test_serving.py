@@ -14,7 +14,13 @@ from workbench.errors import ConfigError
 from workbench.servers.processes import ProcessGroup
 from workbench.servers.running import Running
 from workbench.servers.variables import Wanted
-from workbench.serving import serve_spec, to_fetch, wanted_of_compose, where_is
+from workbench.serving import (
+    open_server,
+    serve_spec,
+    to_fetch,
+    wanted_of_compose,
+    where_is,
+)
 
 
 def wanted(home: Path, profile: str, environ: dict[str, str] | None = None, **arguments) -> Wanted:
@@ -121,6 +127,20 @@ def test_an_exported_value_needs_no_telling(home: Path):
     assert wanted(home, "rocm", environ, gpu_memory_utilization=0.7).asked == {
         "WORKBENCH_GPU_MEMORY_UTILIZATION": "0.7"
     }
+
+
+@pytest.mark.parametrize("model", ["big", "Big-8B", "somebody/Big-8B"])
+def test_a_share_of_memory_is_an_entrys_or_somebodys(home: Path, model: str):
+    """It comes with a model, by whatever name the container has it, if it is the entry's own."""
+    (home / "models" / "catalogue.toml").write_text(
+        '[big]\nmodel = "somebody/Big-8B"\nwhy = "large"\ngpu_memory_utilization = 0.95\n'
+    )
+    told = settings.load(environ={"WORKBENCH_HOME": str(home)}, backend="compose")
+    came_with, share = open_server(told).came_with, "WORKBENCH_GPU_MEMORY_UTILIZATION"
+
+    assert came_with(model, share, "0.95")
+    assert not came_with(model, share, "0.9")
+    assert not came_with("pocket", share, "0.95")
 
 
 @pytest.mark.parametrize("folder", ["qwen3-0.6b", "Qwen3-0.6B"])

@@ -197,22 +197,6 @@ def test_python_arguments_are_checked_like_text(project: Path):
     assert "hidden" not in str(caught.value)
 
 
-def test_the_server_that_was_started_is_meant_by_later_commands(tmp_path: Path):
-    """``up --backend compose``, then plain ``status``; what is set somewhere still wins."""
-    environ = {"WORKBENCH_HOME": str(tmp_path)}
-    started = settings.load(environ=environ, backend="compose")
-    started.state_dir.mkdir()
-    settings.remember_backend(started)
-
-    later = settings.load(environ=environ)
-    assert (later.backend, later.origins["backend"]) == ("compose", "backend: workbench up")
-    assert settings.load(environ={**environ, "WORKBENCH_BACKEND": "embedded"}).backend == "embedded"
-    assert settings.load(environ=environ, base_url="http://x:1/v1").backend == "remote"
-
-    settings.forget_backend(later)
-    assert settings.load(environ=environ).backend == "embedded"
-
-
 @pytest.mark.parametrize(
     ("profiles", "meant"),
     [("cpu", "cpu"), ("cpu,sidecar", "cpu"), ("observe, cpu", "cpu"), ("observe", None)],
@@ -220,12 +204,3 @@ def test_the_server_that_was_started_is_meant_by_later_commands(tmp_path: Path):
 def test_what_watches_is_no_server(project: Path, profiles: str, meant: str | None):
     """COMPOSE_PROFILES may name Prometheus and Grafana beside the server, in any order."""
     assert load(project, {"COMPOSE_PROFILES": profiles}).profile == meant
-
-
-@pytest.mark.parametrize("text", ['{"embedded": 5}', '{"embedded": null}', "[1]", "{", ""])
-def test_what_use_did_not_write_chooses_no_model(project: Path, text: str):
-    """Whoever wrote it, `status` and `use` go on, with the default."""
-    (project / ".workbench").mkdir(exist_ok=True)
-    (project / ".workbench" / "used.json").write_text(text)
-
-    assert (load(project).model, load(project).origins["model"]) == ("pocket", "default")

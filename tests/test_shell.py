@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -208,6 +209,26 @@ def test_down_works_although_the_settings_name_a_model_that_is_gone(project: Pat
     done = workbench("down", home=project, WORKBENCH_MODEL="gone")
 
     assert (done.returncode, done.stdout.strip()) == (0, "No server was running.")
+
+
+def test_ctrl_c_before_it_has_begun_is_quiet(project: Path, tmp_path: Path):
+    """What is imported takes a moment; who presses it then gets 130 and no traceback."""
+    # Stands in for the library of the same name, and takes until it is interrupted.
+    (tmp_path / "click.py").write_text(
+        "import signal\nprint('importing', flush=True)\nsignal.pause()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "workbench", "status"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "WORKBENCH_HOME": str(project), "PYTHONPATH": str(tmp_path)},
+    ) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=10)
+
+    assert (process.returncode, *said) == (130, "", "")
 
 
 def test_the_module_has_a_main():

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import settings as settings_module
+from . import chosen
 from .boot import BootOutcome, boot
 from .records import Progress, ServerStatus
 from .serving import remote_model
@@ -44,7 +44,7 @@ def down(session: Session) -> bool:
     _forget_switch(session)
     session.close_client()
     stopped = session.server.stop()
-    settings_module.forget_backend(session.settings)
+    chosen.forget_backend(session.settings)
     session.claim(mine=False)
     return stopped
 
@@ -61,7 +61,7 @@ def status(session: Session) -> ServerStatus:
 
 def _boot(session: Session, on_progress: Callable[[Progress], None]) -> ServerStatus:
     history = session.history()
-    settings_module.remember_backend(session.settings)
+    chosen.remember_backend(session.settings)
     outcome = boot(
         session.server,
         model=remote_model(session.settings),

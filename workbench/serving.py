@@ -79,6 +79,7 @@ def _compose_server(settings: Settings) -> ComposeServer:
         settings.home,
         profile=settings.profile,
         want=lambda profile: wanted_of_compose(settings, profile),
+        came_with=lambda model, name, value: came_with_entry(settings, model, name, value),
         given=settings.named,
         port=settings.port,
         key=settings.vllm_api_key.reveal() if settings.vllm_api_key else None,
@@ -164,6 +165,20 @@ def _of_entry(entry: Entry | None, model: LocalModel | str, settings: Settings) 
     }
     said = {f"WORKBENCH_{name}": str(value) for name, value in by_name.items() if value is not None}
     return {name: value for name, value in said.items() if name not in settings.named}
+
+
+def came_with_entry(settings: Settings, model: str, name: str, value: str) -> bool:
+    """
+    Tell whether a variable of a container has its value from an entry of the catalogue.
+
+    Args:
+        model: As the container calls it: by its folder, or by its name on the hub.
+    """
+    return any(
+        _of_entry(entry, model, settings).get(name) == value
+        for entry in entries(settings.models_dir).values()
+        if model in (entry.name, entry.model, entry.model.rpartition("/")[2])
+    )
 
 
 def _with_alias(name: str, entry: Entry | None) -> str:

@@ -101,9 +101,9 @@ class Session:
     @property
     def client(self) -> Client:
         """A client of this session's server; every call it makes is recorded."""
-        from .recording import open_client
-
         if self._client is None or self._client.base_url != self.server.base_url:
+            from .recording import open_client
+
             # A server on "any free port" has another address after a restart.
             self.close_client()
             self._client = open_client(self.settings, self.server, self._record)
@@ -112,9 +112,9 @@ class Session:
     @property
     def telemetry(self) -> Telemetry:
         """What was asked of this folder's servers, by every kernel and shell."""
-        from .recording import open_telemetry
-
         if self._telemetry is None:
+            from .recording import open_telemetry
+
             self._telemetry = open_telemetry(
                 self.settings, session=self.id, base_url=self.server.base_url
             )

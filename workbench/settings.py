@@ -9,7 +9,6 @@ reading, but it costs a third of a second to import, more than the whole of
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -18,9 +17,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from . import chosen
 from . import setting_values as read
 from .errors import ConfigError
-from .setting_values import BACKENDS, Backend, PromptHash, Secret, Url, WaitOrFail
+from .setting_values import Backend, PromptHash, Secret, Url, WaitOrFail
 
 COMPOSE_MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 COMPOSE_MAX_MODEL_LEN = 8192
@@ -28,14 +28,8 @@ COMPOSE_CPU_CACHE_GIB = 4.0
 COMPOSE_GPU_MEMORY_UTILIZATION = 0.85
 """What docker-compose.yml serves if nothing is set; a test keeps the two the same."""
 
-CHOSEN = "backend"
-"""The file of the state folder that says which server was started last."""
-
 ALIAS = "default"
 """What every model that we serve is called too, so that a switch changes no application."""
-
-USED = "used.json"
-"""The file of the state folder that says, for each backend, which model `use` chose last."""
 
 EMBEDDED_MODEL = "pocket"
 EMBEDDED_MAX_MODEL_LEN = 2048
@@ -382,8 +376,8 @@ def load(
     for name in ("state_dir", "engine_dir", "telemetry_jsonl"):
         if values[name] is not None:
             values[name] = home / values[name]
-    if origins["backend"] == "default" and (chosen := _remembered(values["state_dir"])):
-        values["backend"], origins["backend"] = chosen, f"{CHOSEN}: workbench up"
+    if origins["backend"] == "default" and (started := chosen.backend(values["state_dir"])):
+        values["backend"], origins["backend"] = started, f"{chosen.BACKEND}: workbench up"
     _use_what_was_chosen(values, origins)
     _fill_defaults_of(values["backend"], values, origins)
     named = frozenset(name for name, text in {**dotenv, **environ}.items() if text)
@@ -412,60 +406,11 @@ def without_secrets(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name not in secret}
 
 
-def remember_backend(settings: Settings) -> None:
-    """
-    Have later commands in this folder mean the server that was started, without naming it again.
-
-    The embedded one is what is meant anyway, and a remote one is nobody's to remember.
-    """
-    path = settings.state_dir / CHOSEN
-    if settings.backend == "compose":
-        path.write_text("compose\n")
-    elif settings.backend == "embedded":
-        path.unlink(missing_ok=True)
-
-
-def forget_backend(settings: Settings) -> None:
-    """Take back :func:`remember_backend`: the server was stopped."""
-    (settings.state_dir / CHOSEN).unlink(missing_ok=True)
-
-
-def remember_model(settings: Settings, name: str) -> None:
-    """
-    Have later commands in this folder mean the model that ``use`` switched to.
-
-    It is the last thing that was said, so it counts more than ``.env``; an argument
-    and the environment of one command count more still.
-    """
-    path = settings.state_dir / USED
-    chosen = {**_chosen_models(settings.state_dir), settings.backend: name}
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(json.dumps(chosen) + "\n")
-    fresh.replace(path)
-
-
 def _use_what_was_chosen(values: dict[str, Any], origins: dict[str, str]) -> None:
     of_a_file = origins["model"] == "default" or origins["model"].startswith(".env")
-    chosen = _chosen_models(values["state_dir"]).get(values["backend"])
-    if chosen and of_a_file and values["backend"] != "remote":
-        values["model"], origins["model"] = chosen, "workbench use"
-
-
-def _chosen_models(state_dir: Path) -> dict[str, str]:
-    try:
-        chosen = json.loads((state_dir / USED).read_text())
-    except (OSError, ValueError):
-        return {}
-    known = chosen.items() if isinstance(chosen, dict) else ()
-    return {backend: name for backend, name in known if isinstance(name, str)}
-
-
-def _remembered(state_dir: Path) -> Backend | None:
-    try:
-        text = (state_dir / CHOSEN).read_text().strip()
-    except OSError:
-        return None
-    return text if text in BACKENDS else None
+    model = chosen.models(values["state_dir"]).get(values["backend"])
+    if model and of_a_file and values["backend"] != "remote":
+        values["model"], origins["model"] = model, "workbench use"
 
 
 def _fill_defaults_of(backend: Backend, values: dict[str, Any], origins: Mapping[str, str]) -> None:

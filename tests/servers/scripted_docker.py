@@ -88,6 +88,7 @@ def server_of(
         folder,
         profile=profile,
         want=lambda _profile: Wanted(asked=asked, otherwise={}),
+        came_with=lambda _model, _name, _value: False,
         given=asked.keys(),
         port=port,
         key="sk-1",

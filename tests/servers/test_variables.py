@@ -63,6 +63,11 @@ def test_the_model_is_found_in_other_peoples_commands(argv, model):
     assert variables.model(argv) == model
 
 
+def nothing(_model: str, _name: str, _value: str) -> bool:
+    """Say of all variables that somebody chose them."""
+    return False
+
+
 @pytest.mark.parametrize("names", [["Qwen/Qwen3-8B"], ["Qwen/Qwen3-8B", "default"]])
 def test_with_another_model_goes_what_was_the_old_ones(names: list[str]):
     """Its revision, length, types and parsers, and a name that nobody chose."""
@@ -71,17 +76,34 @@ def test_with_another_model_goes_what_was_the_old_ones(names: list[str]):
     at = argv.index("local")
     argv[at : at + 1] = names
 
-    assert variables.kept(argv, {"WORKBENCH_MODEL": "pocket"}) == {
+    assert variables.kept(argv, {"WORKBENCH_MODEL": "pocket"}, nothing) == {
         "WORKBENCH_MODEL": "Qwen/Qwen3-8B",
         "WORKBENCH_GPU_MEMORY_UTILIZATION": "0.85",
         "WORKBENCH_EXTRA_ARGS": "--enforce-eager",
     }
     for asked in ({}, {"WORKBENCH_MODEL": "Qwen/Qwen3-8B"}):
-        assert variables.kept(argv, asked) == variables.of_command(argv)
+        assert variables.kept(argv, asked, nothing) == variables.of_command(argv)
 
 
 def test_a_served_name_that_somebody_chose_outlasts_its_model():
     """That is what such a name is for."""
-    kept = variables.kept(OURS, {"WORKBENCH_MODEL": "pocket"})
+    kept = variables.kept(OURS, {"WORKBENCH_MODEL": "pocket"}, nothing)
 
     assert kept["WORKBENCH_SERVED_MODEL_NAME"] == "local"
+
+
+def test_what_came_with_a_model_goes_with_it():
+    """Its entry's share of memory and arguments are not the next one's; a chosen share is."""
+    entry = {"WORKBENCH_GPU_MEMORY_UTILIZATION": "0.85", "WORKBENCH_EXTRA_ARGS": "--enforce-eager"}
+    argv = [*OURS, "--enforce-eager"]
+
+    def came_with(model: str, name: str, value: str) -> bool:
+        return model == "Qwen/Qwen3-8B" and entry.get(name) == value
+
+    kept = variables.kept(argv, {"WORKBENCH_MODEL": "pocket"}, came_with)
+    assert kept.keys() & entry.keys() == set()
+
+    argv[argv.index("0.85")] = "0.7"
+    kept = variables.kept(argv, {"WORKBENCH_MODEL": "pocket"}, came_with)
+    assert kept["WORKBENCH_GPU_MEMORY_UTILIZATION"] == "0.7"
+    assert variables.kept(argv, {}, came_with) == variables.of_command(argv)

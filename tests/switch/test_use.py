@@ -329,7 +329,7 @@ def test_a_disk_that_is_full_does_not_undo_a_switch(
         raise OSError(28, "No space left on device")
 
     session.up()
-    monkeypatch.setattr("workbench.settings.remember_model", full)
+    monkeypatch.setattr("workbench.chosen.remember_model", full)
 
     commit = session.use("pocket-mini").steps[-1]
 

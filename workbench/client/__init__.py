@@ -6,9 +6,10 @@ Importing this is cheap; the OpenAI SDK is imported with the first request.
 
 from __future__ import annotations
 
+from .ask import Ask
 from .base import Retries, Timeouts
 from .batch import Row, amap
-from .client import Ask, Client
+from .client import Client
 from .messages import Messages
 from .pictures import read_image
 from .stream import AsyncStream, Stream

@@ -41,7 +41,8 @@ from .output import Parse, as_output, parsed
 from .tools import as_tools
 
 if TYPE_CHECKING:
-    from .client import Ask, Client
+    from .ask import Ask
+    from .client import Client
 
 T = TypeVar("T")
 

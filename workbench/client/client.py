@@ -9,21 +9,19 @@ busy with the cell. Nothing is imported or connected before the first request.
 from __future__ import annotations
 
 import asyncio
-import logging
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from http import HTTPStatus
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import Self, TypeVar, Unpack
 from urllib.parse import urlsplit
 
 from ..errors import ClientError, RequestRejectedError
 from ..records import (
     Embeddings,
     Generation,
-    Outcome,
     SamplingParams,
     ServedModel,
     Tokens,
@@ -31,22 +29,20 @@ from ..records import (
     ToolStep,
 )
 from . import refusals, wire
+from .ask import Ask, as_request, as_tool_loop, of_round
 from .backends import Backends
-from .base import ChatBackend, ChatRequest, Delta, Json, Retries, Timeouts, ToolChoice
+from .base import ChatBackend, Delta, Json, Retries, Timeouts
 from .batch import CONCURRENCY, Batch, Errands, Keep, OnProgress, Row, count, quiet
 from .exchange import Exchange, Route
 from .loop_thread import LoopThread
 from .messages import Messages, as_messages
-from .output import Parse, as_output
+from .outcomes import OnOutcome, OutcomeTeller
 from .retry import with_retries
 from .server_facts import ModelChoice, VllmVersion
 from .stream import CLOSE_S, AsyncStream, Stream
-from .tools import MAX_ROUNDS, ToolLoop, as_tools
-
-log = logging.getLogger(__name__)
+from .tools import MAX_ROUNDS
 
 T = TypeVar("T")
-OnOutcome: TypeAlias = Callable[[Outcome], object]
 
 DEFAULT_URL = "http://localhost:8000/v1"
 
@@ -61,41 +57,6 @@ async def _open() -> bool:
 
 def ignore(_step: ToolStep) -> None:
     """Show nothing of a tool's call."""
-
-
-class Ask(TypedDict, total=False):
-    """
-    What can be said about a request besides its messages and sampling.
-
-    Args:
-        model: Another model than the client's.
-
-        system: The system prompt, put in front.
-
-        tools: Functions that the model may ask to call: Python functions, or
-            OpenAI-style dictionaries. They are not run: see ``run_tools``.
-
-        tool_choice: ``none``, ``auto``, ``required``, or one tool's name.
-
-        parallel_tool_calls: Whether one answer may call several.
-
-        output: What the answer must be: a type (a pydantic model, a dataclass,
-            ``list[int]``), a JSON schema, or an ``OutputFormat``. The value is
-            in ``Generation.parsed``.
-
-        raw: Send the prompt as it is, without the model's chat template.
-
-        tags: Names and values for telemetry; the server does not see them.
-    """
-
-    model: str | None
-    system: str | None
-    tools: Sequence[Callable[..., object] | Json]
-    tool_choice: ToolChoice | None
-    parallel_tool_calls: bool | None
-    output: object
-    raw: bool
-    tags: Mapping[str, str]
 
 
 class Client:
@@ -202,7 +163,7 @@ class Client:
         Raises:
             ClientError: See :mod:`workbench.errors`.
         """
-        request, parse = self._request(messages, params, ask)
+        request, parse = as_request(messages, params, ask, model=self._model)
         exchange = Exchange(self._route, request, streamed=False, parse=parse)
         return self._wait(self._loop.submit(exchange.run()), exchange.cancel)
 
@@ -210,7 +171,7 @@ class Client:
         self, messages: Messages, params: SamplingParams | None = None, **ask: Unpack[Ask]
     ) -> Stream:
         """Ask, and return the answer as it comes. Arguments as :meth:`chat`."""
-        request, parse = self._request(messages, params, ask)
+        request, parse = as_request(messages, params, ask, model=self._model)
 
         def start(queue: SimpleQueue[Delta | None]) -> Exchange:
             return Exchange(self._route, request, streamed=True, parse=parse, publish=queue.put)
@@ -221,14 +182,14 @@ class Client:
         self, messages: Messages, params: SamplingParams | None = None, **ask: Unpack[Ask]
     ) -> Generation:
         """Await the whole answer, on the caller's loop. As :meth:`chat`."""
-        request, parse = self._request(messages, params, ask)
+        request, parse = as_request(messages, params, ask, model=self._model)
         return await Exchange(self._route, request, streamed=False, parse=parse).run()
 
     def astream(
         self, messages: Messages, params: SamplingParams | None = None, **ask: Unpack[Ask]
     ) -> AsyncStream:
         """Ask, and return the answer as it comes, on the caller's loop. As :meth:`stream`."""
-        request, parse = self._request(messages, params, ask)
+        request, parse = as_request(messages, params, ask, model=self._model)
 
         def start(queue: asyncio.Queue[Delta | None]) -> Exchange:
             return Exchange(
@@ -268,9 +229,9 @@ class Client:
 
             ClientError: As for :meth:`chat`.
         """
-        loop = self._tool_loop(messages, functions, max_rounds, ask)
+        loop = as_tool_loop(messages, functions, max_rounds, ask)
         return loop.drive(
-            lambda: self.stream(loop.messages, params, **_of_round(ask, loop)).read(), on_step
+            lambda: self.stream(loop.messages, params, **of_round(ask, loop)).read(), on_step
         )
 
     async def arun_tools(
@@ -284,9 +245,9 @@ class Client:
         **ask: Unpack[Ask],
     ) -> ToolRun:
         """Await it, on the caller's loop; the calls of one answer run side by side."""
-        loop = self._tool_loop(messages, functions, max_rounds, ask)
+        loop = as_tool_loop(messages, functions, max_rounds, ask)
         while True:
-            answer = await self.astream(loop.messages, params, **_of_round(ask, loop)).read()
+            answer = await self.astream(loop.messages, params, **of_round(ask, loop)).read()
             calls = loop.calls(answer)
             if not calls:
                 return loop.done(answer)
@@ -439,30 +400,6 @@ class Client:
     ) -> None:
         await self.aclose()
 
-    def _request(
-        self, messages: Messages, params: SamplingParams | None, ask: Ask
-    ) -> tuple[ChatRequest, Parse | None]:
-        _check(ask)
-        output, parse = None, None
-        if (wanted := ask.get("output")) is not None:
-            output, parse = as_output(wanted)
-        turns = as_messages(messages, system=ask.get("system"))
-        raw = ask.get("raw", False)
-        if raw and (len(turns) > 1 or not isinstance(turns[0].content, str)):
-            raise ValueError("a raw prompt is one text")
-        request = ChatRequest(
-            model=ask.get("model") or self._model or "",
-            messages=turns,
-            params=params or SamplingParams(),
-            tools=as_tools(ask.get("tools") or ()),
-            tool_choice=ask.get("tool_choice"),
-            parallel_tool_calls=ask.get("parallel_tool_calls"),
-            output=output,
-            raw=raw,
-            tags={str(name): str(value) for name, value in (ask.get("tags") or {}).items()},
-        )
-        return request, parse
-
     async def _aembed(self, texts: list[str], model: str | None) -> Embeddings:
         name = await self.amodel_name(model)
         body = {"model": name, "input": texts, "encoding_format": "float"}
@@ -483,20 +420,6 @@ class Client:
 
     async def _aversion(self) -> str | None:
         return await self._route.version.resolve(await self._backends.here())
-
-    def _tool_loop(
-        self,
-        messages: Messages,
-        functions: Sequence[Callable[..., object]],
-        max_rounds: int,
-        ask: Ask,
-    ) -> ToolLoop:
-        if "tools" in ask:
-            raise TypeError("run_tools takes functions; to only tell of tools there is chat")
-        turns = as_messages(messages, system=ask.pop("system", None))
-        choice = ask.pop("tool_choice", None)
-        ask["tools"] = as_tools(functions)
-        return ToolLoop(turns, functions, tool_choice=choice, max_rounds=max_rounds)
 
     def _run(self, work: Coroutine[object, object, T]) -> T:
         result = self._loop.submit(work)
@@ -524,34 +447,3 @@ class Client:
                 # Ctrl-C: the request must not go on without its caller.
                 self._loop.call_soon(cancel)
                 wait([result], timeout=CLOSE_S)
-
-
-def _check(ask: Ask) -> None:
-    """Refuse an option that nobody would read, most likely one of sampling."""
-    if unknown := sorted(ask.keys() - Ask.__annotations__.keys()):
-        raise TypeError(
-            f"a request has no option {', '.join(unknown)}; how to sample goes into SamplingParams"
-        )
-
-
-def _of_round(ask: Ask, loop: ToolLoop) -> Ask:
-    return {**ask, "tool_choice": loop.tool_choice}
-
-
-class OutcomeTeller:
-    """Tells outcomes to a callback; what that raises is logged once and goes no further."""
-
-    def __init__(self, callback: OnOutcome | None) -> None:
-        self._callback = callback
-        self._has_logged = False
-
-    def tell(self, outcome: Outcome) -> None:
-        """Call the callback, if there is one."""
-        if self._callback is None:
-            return
-        try:
-            self._callback(outcome)
-        except Exception:
-            if not self._has_logged:
-                log.exception("on_outcome failed; further failures are not logged")
-            self._has_logged = True

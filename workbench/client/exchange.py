@@ -134,7 +134,7 @@ class Exchange:
             self._route.tell(self._failure(exc))
             if self._closed and self._task and isinstance(exc, asyncio.CancelledError):
                 self._task.uncancel()  # it is the caller's own, and goes on
-                raise self._client_closed() from None
+                raise client_closed(self.draft.generation(perf_counter())) from None
             raise
         else:
             self.draft.server_version = self._route.version.known
@@ -326,14 +326,6 @@ class Exchange:
             served=served,
         )
 
-    def _client_closed(self) -> StreamInterruptedError:
-        return StreamInterruptedError(
-            "The client was closed while the answer came.",
-            base_url=self.draft.base_url,
-            request_id=self.draft.request_id,
-            partial=self.draft.generation(perf_counter()),
-        )
-
     def _stalled(self) -> RequestTimeoutError:
         limits, draft = self._route.timeouts, self.draft
         if not draft.num_chunks:
@@ -353,3 +345,13 @@ class Exchange:
             base_url=self.draft.base_url,
             phase="first_token",
         )
+
+
+def client_closed(partial: Generation) -> StreamInterruptedError:
+    """Say that the client went while an answer came; *partial* is what there is of it."""
+    return StreamInterruptedError(
+        "The client was closed while the answer came.",
+        base_url=partial.base_url,
+        request_id=partial.request_id,
+        partial=partial,
+    )

@@ -20,10 +20,9 @@ from time import perf_counter
 from types import TracebackType
 from typing import Self
 
-from ..errors import StreamInterruptedError
 from ..records import Generation
 from .base import Delta
-from .exchange import Exchange
+from .exchange import Exchange, client_closed
 from .loop_thread import LoopThread
 
 # Cancelling takes milliseconds; this only keeps a wedged loop from taking the
@@ -143,7 +142,7 @@ class Stream:
             self._result.result()
         except CancelledError:
             if not self._closed:
-                raise _interrupted(self.generation) from None
+                raise client_closed(self.generation) from None
 
 
 class AsyncStream:
@@ -238,7 +237,7 @@ class AsyncStream:
         if not self._task.cancelled():
             self._task.result()
         elif not self._closed:
-            raise _interrupted(self.generation)
+            raise client_closed(self.generation)
 
 
 def _merged(deltas: Iterable[Delta]) -> Iterator[Delta]:
@@ -257,15 +256,6 @@ def _merged(deltas: Iterable[Delta]) -> Iterator[Delta]:
             tuple(token for delta in every for token in delta.logprobs),
             choice,
         )
-
-
-def _interrupted(partial: Generation) -> StreamInterruptedError:
-    return StreamInterruptedError(
-        "The client was closed while the answer came.",
-        base_url=partial.base_url,
-        request_id=partial.request_id,
-        partial=partial,
-    )
 
 
 def _cancel_on(loop: asyncio.AbstractEventLoop, exchange: Exchange) -> None:

@@ -19,10 +19,13 @@ from ..urls import is_loopback
 PROBE_TIMEOUT_S = 2.0
 """A healthy vLLM answers /health in a millisecond; a busy one in tens."""
 
-
 DECODE_TIMEOUT_S = 120.0
 """The first token of a fresh GPU server compiles kernels, which can take a minute."""
 
+HINT_ANOTHER_RUNS = (
+    "Change over with `workbench use MODEL`, or `workbench restart` and the same options, or "
+    "stop it: workbench down"
+)
 
 Recipe: TypeAlias = dict[str, Any]
 """What runs and how, as JSON: enough to start its like again, and without a secret."""

@@ -29,7 +29,7 @@ from .docker_facts import Container
 from .hub_download import HubDownload
 from .own_container import OwnContainer
 from .pull import pull
-from .variables import Wanted
+from .variables import CameWith, Wanted
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,8 @@ class ComposeServer:
         profile: The service to run; ``None`` takes the one that suits the machine.
 
         want: Says, for a profile, what is wanted besides ``.env``.
+
+        came_with: Tells what a container has of its model's own; another model does not keep it.
 
         given: The variables that the environment or ``.env`` sets. Of what
             neither they nor anybody asks for, a container that runs keeps its own.
@@ -64,6 +66,7 @@ class ComposeServer:
         *,
         profile: str | None,
         want: Callable[[str], Wanted],
+        came_with: CameWith,
         given: Collection[str],
         port: int,
         key: str | None,
@@ -74,6 +77,7 @@ class ComposeServer:
         self.folder = folder
         self.wanted_profile = profile
         self.want = want
+        self.came_with = came_with
         self.given = frozenset(given)
         self.port = port
         self.state_dir = state_dir
@@ -299,7 +303,7 @@ class ComposeServer:
         wanted, kept = self.want(profile), {}
         before = container or self._last
         if before and before.service == profile:
-            kept = variables.kept(before.argv, wanted.asked)
+            kept = variables.kept(before.argv, wanted.asked, self.came_with)
             kept |= {"WORKBENCH_PORT": str(before.host_port)} if before.host_port else {}
         unsaid = {**profiles.told_for(profile), **wanted.otherwise, **kept}
         environment = {name: unsaid[name] for name in unsaid.keys() - self.given}

@@ -11,6 +11,7 @@ from ..errors import ServerError, ServerStartError, ServerStateError, WorkbenchE
 from ..failures import diagnose
 from ..records import ServerState
 from . import variables
+from .base import HINT_ANOTHER_RUNS
 from .compose_cli import ServiceConfig
 from .compose_status import BACKEND, paused
 from .containers import Docker
@@ -44,8 +45,7 @@ def check_same(differing: Collection[str]) -> None:
     if differing:
         raise ServerStateError(
             f"A container runs with {'; '.join(differing)}.",
-            hint="Change over with `workbench use MODEL`, or `workbench restart` and the same "
-            "options, or stop it: workbench down",
+            hint=HINT_ANOTHER_RUNS,
             server=BACKEND,
             state=ServerState.READY,
         )

@@ -27,10 +27,10 @@ from ..records import Death, Progress, ServerState, ServerStatus
 from ..secretfile import api_key
 from ..urls import root_url
 from . import base, logfile
-from .base import Recipe
+from .base import HINT_ANOTHER_RUNS, Recipe
 from .command import HOST, ServeSpec, command, environment
 from .engine import Engine
-from .processes import Child, ProcessGroup, port_owner
+from .processes import Child, ProcessGroup, port_owner, rss_bytes
 from .running import Running
 
 STOP_GRACE_S = 10.0
@@ -121,7 +121,7 @@ class EmbeddedServer:
             version=base.version(root, key) if healthy else None,
             started_at=running.started_at,
             pids=pids,
-            rss_bytes=running.group.rss_bytes(),
+            rss_bytes=rss_bytes(pids),
             log_path=running.log_path,
             detail=None if leads else "its first process is gone; `workbench down` ends the others",
         )
@@ -332,8 +332,7 @@ def _check_same(running: Running, spec: ServeSpec) -> None:
     if differing := _differing(running, spec):
         raise ServerStateError(
             f"A server is running with {'; '.join(differing)}.",
-            hint="Change over with `workbench use MODEL`, or `workbench restart` and the same "
-            "options, or stop it: workbench down",
+            hint=HINT_ANOTHER_RUNS,
             server="embedded",
             state=ServerState.READY,
         )

@@ -66,6 +66,8 @@ def _lines_or_silence(descriptor: int) -> Iterator[str]:
         *whole, rest = (rest + got).split(b"\n")
         yield from (line.decode(errors="replace").rstrip() for line in whole)
         if not got:
+            if rest:
+                yield rest.decode(errors="replace").rstrip()
             return
 
 

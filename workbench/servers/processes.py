@@ -15,7 +15,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,10 +57,6 @@ class ProcessGroup:
         return tuple(
             stat.pid for stat in _all_stats() if stat.session == self.leader and stat.state != "Z"
         )
-
-    def rss_bytes(self) -> int:
-        """Sum their resident memory; pages they share count once for each."""
-        return sum(_rss_bytes(pid) for pid in self.members())
 
     def stop(self, *, grace_s: float) -> bool:
         """
@@ -144,6 +140,11 @@ def _stat(pid: int) -> _Stat | None:
 def _all_stats() -> Iterator[_Stat]:
     pids = sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     return (stat for pid in pids if (stat := _stat(pid)))
+
+
+def rss_bytes(pids: Iterable[int]) -> int:
+    """Sum the resident memory of processes; pages they share count once for each."""
+    return sum(map(_rss_bytes, pids))
 
 
 def _rss_bytes(pid: int) -> int:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import itertools
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TypeAlias
 
 from ..settings import ALIAS
 
@@ -29,6 +30,9 @@ class Wanted:
     asked: Mapping[str, str]
     otherwise: Mapping[str, str]
 
+
+CameWith: TypeAlias = Callable[[str, str, str], bool]
+"""Tells of a model, a variable and its value whether the model's own entry says so."""
 
 MODEL = "WORKBENCH_MODEL"
 SERVED_MODEL_NAME = "WORKBENCH_SERVED_MODEL_NAME"
@@ -55,7 +59,10 @@ OF_THE_MODEL = frozenset(
         "WORKBENCH_TOOL_CALL_PARSER",
     }
 )
-"""What says nothing of the next model. The share of memory is the machine's, too."""
+"""
+What says nothing of the next model. The share of memory is the machine's, too, unless it came
+with the model.
+"""
 
 FLAGS_OF_THE_MODEL = frozenset(
     {"--reasoning-parser", "--chat-template", "--override-generation-config"}
@@ -87,13 +94,13 @@ def of_command(argv: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def kept(argv: Sequence[str], asked: Mapping[str, str]) -> dict[str, str]:
+def kept(argv: Sequence[str], asked: Mapping[str, str], came_with: CameWith) -> dict[str, str]:
     """Read what the next container keeps of one: with another model only what suits that too."""
     found = of_command(argv)
-    before = found.get(MODEL)
+    before = found.get(MODEL, "")
     if asked.get(MODEL, before) == before:
         return found
-    gone = {*OF_THE_MODEL}
+    gone = {*OF_THE_MODEL, *(name for name in found if came_with(before, name, found[name]))}
     names = found.get(SERVED_MODEL_NAME, "").split()
     if names == [before] or names[-1:] == [ALIAS]:
         gone.add(SERVED_MODEL_NAME)  # nobody chose it; ours end so

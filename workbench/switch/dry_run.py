@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..boot import History
 from ..catalogue import Entry, find_entry
+from ..chosen import USED
 from ..doctor.secrets import Secrets
 from ..records import SwitchPlan, SwitchStep, Verdict
 from ..servers.metrics_page import requests_under_way
 from ..serving import adapter_as_seen, to_fetch, wanted_of_hub
-from ..settings import USED
 from ..units import seconds, size
 from ..urls import root_url
 from .beforehand import planned

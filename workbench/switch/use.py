@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import settings
+from .. import chosen, settings
 from ..catalogue import find_entry
 from ..errors import ServerStateError
 from ..planning import learn
@@ -209,8 +209,8 @@ def _means(target: Session, model: str, on_progress: Callable[[Progress], None])
 def _commit(target: Session, model: str) -> Seen:
     """Have later commands mean the model, and say so if something says otherwise."""
     try:
-        settings.remember_backend(target.settings)
-        settings.remember_model(target.settings, model)
+        chosen.remember_backend(target.settings)
+        chosen.remember_model(target.settings, model)
     except OSError as exc:  # the model serves; a disk that is full does not undo that
         return Verdict.WARN, f"this could not be noted for later commands: {exc}"
     given = {key: value for key, value in target.arguments.items() if key not in OF_THE_MODEL}
