@@ -25,7 +25,7 @@ from .predictions import Prediction, Sizes
 from .records import GpuStatus
 from .servers.engine import Engine
 from .servers.gpu import gpus
-from .serving import context_of, profile_of, where_is
+from .serving import context_of, hub_access, profile_of, where_is
 from .settings import (
     COMPOSE_CPU_CACHE_GIB,
     COMPOSE_GPU_MEMORY_UTILIZATION,
@@ -217,13 +217,7 @@ def planner_of(settings: Settings) -> Planner:
     def hub_facts(repo: str, revision: str | None) -> tuple[dict[str, Any], int | None]:
         from . import hub
 
-        found = hub.facts(
-            repo,
-            revision,
-            token=settings.hf_token.reveal() if settings.hf_token else None,
-            endpoint=settings.hf_endpoint,
-            offline=settings.offline,
-        )
+        found = hub.facts(repo, revision, **hub_access(settings))
         if found.config is None:
             raise ConfigError(
                 f"{repo} gives its config.json to those only who have accepted its licence.",

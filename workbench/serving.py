@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from .catalogue import (
     Entry,
@@ -29,6 +29,7 @@ from .servers.embedded import EmbeddedServer
 from .servers.engine import Engine
 from .servers.remote import RemoteServer
 from .servers.running import Running
+from .setting_values import revealed
 from .settings import (
     ALIAS,
     COMPOSE_MAX_MODEL_LEN,
@@ -68,8 +69,9 @@ def _remote_server(settings: Settings) -> RemoteServer:
             key="base_url",
             source="default",
         )
-    key = settings.api_key.reveal() if settings.api_key else None
-    return RemoteServer(settings.base_url, api_key=key, model=remote_model(settings))
+    return RemoteServer(
+        settings.base_url, api_key=revealed(settings.api_key), model=remote_model(settings)
+    )
 
 
 def _compose_server(settings: Settings) -> ComposeServer:
@@ -82,8 +84,8 @@ def _compose_server(settings: Settings) -> ComposeServer:
         came_with=lambda model, name, value: came_with_entry(settings, model, name, value),
         given=settings.named,
         port=settings.port,
-        key=settings.vllm_api_key.reveal() if settings.vllm_api_key else None,
-        hub_token=settings.hf_token.reveal() if settings.hf_token else None,
+        key=revealed(settings.vllm_api_key),
+        hub_token=revealed(settings.hf_token),
         state_dir=settings.state_dir,
     )
 
@@ -108,6 +110,21 @@ def wanted_of_hub(name: str, revision: str | None, *, models_dir: Path) -> Wante
     if entry is None:
         return WantedOfHub(repo=name, revision=revision, folder=name.rpartition("/")[2])
     return WantedOfHub(repo=entry.model, revision=revision or entry.revision, folder=entry.name)
+
+
+class HubAccess(TypedDict):
+    """How the hub is asked: with which token, where, and whether at all."""
+
+    token: str | None
+    endpoint: str
+    offline: bool
+
+
+def hub_access(settings: Settings) -> HubAccess:
+    """Say how these settings have the hub asked; a plan asks it as a fetch does."""
+    return HubAccess(
+        token=revealed(settings.hf_token), endpoint=settings.hf_endpoint, offline=settings.offline
+    )
 
 
 def wanted_of_compose(settings: Settings, profile: str) -> Wanted:

@@ -29,7 +29,7 @@ from .records import (
 )
 from .servers.base import Server
 from .servers.embedded import EmbeddedServer
-from .serving import open_server, remote_model, wanted_of_hub
+from .serving import hub_access, open_server, remote_model, wanted_of_hub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -255,11 +255,9 @@ class Session:
             wanted.repo,
             into=self.settings.models_dir / wanted.folder,
             revision=wanted.revision,
-            token=self.settings.hf_token.reveal() if self.settings.hf_token else None,
-            endpoint=self.settings.hf_endpoint,
-            offline=self.settings.offline,
             verify=verify,
             on_progress=on_progress,
+            **hub_access(self.settings),
         )
 
     def smoke(self) -> SmokeReport:

@@ -45,6 +45,11 @@ class Secret:
         return "Secret(…)"
 
 
+def revealed(secret: Secret | None) -> str | None:
+    """Return the string, if there is one."""
+    return None if secret is None else secret.reveal()
+
+
 class Url(Secret):
     """An address that may hold a password or a key, and shows itself without them."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from .errors import ConfigError
+from .setting_values import revealed
 from .telemetry.receiver import PATH, Receiver
 from .urls import is_loopback
 
@@ -35,7 +36,7 @@ def sidecar(session: Session, *, host: str, port: int) -> Iterator[Receiver]:
             port cannot be had.
     """
     settings = session.settings
-    token = settings.logging_endpoint_token.reveal() if settings.logging_endpoint_token else None
+    token = revealed(settings.logging_endpoint_token)
     _refuse_open_door(host, token)
     _refuse_circle(settings, host, port)
     log = settings.state_dir / "logs" / RECEIVED_LOG

@@ -69,6 +69,7 @@ class Engine:
         return b"one\n"
 
     def events(self, **_options: Any) -> list[dict[str, Any]]:
+        self.asked.append(("events", None))
         return self.told
 
 

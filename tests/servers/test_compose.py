@@ -105,6 +105,14 @@ def test_a_status_survives_a_docker_that_hangs_up(tmp_path: Path, monkeypatch, m
     assert "No Docker Engine answers" in status.detail
 
 
+def test_a_status_asks_once_how_a_container_ended(tmp_path: Path):
+    """What it died of, and from when on its log says why, are in the same events."""
+    engine = Engine(details(tmp_path, Status="exited", ExitCode=1))
+
+    assert server_of(tmp_path, engine).status().state is ServerState.FAILED
+    assert [what for what, _ in engine.asked if what != "inspect"] == ["events", "logs"]
+
+
 def test_a_docker_too_busy_to_count_leaves_only_the_numbers_unknown(tmp_path: Path, monkeypatch):
     """The server itself is there all the same."""
     engine = Engine(details(tmp_path))

@@ -24,6 +24,7 @@ from .docker_facts import (
     Ended,
     Listed,
     Usage,
+    death_of,
     read_container,
     read_listed,
     read_usage,
@@ -54,9 +55,6 @@ ELSEWHERE = (
     "own engine: unset DOCKER_HOST, docker context use default"
 )
 """Starting the engine here would not help who asks one elsewhere."""
-
-ENDED_ON_REQUEST = (0, 143)
-"""Exit statuses of a vLLM that was told to end: its own, and SIGTERM's."""
 
 
 class Docker:
@@ -142,9 +140,17 @@ class Docker:
         api = self._connect()  # the SDK waits for a stream without a time-out
         return api.logs(container.id, stream=True, follow=follow, since=self._since(container))
 
-    def log_tail(self, container: Container, lines: int) -> list[str]:
-        """Return the last lines of a container: of its last start, or since the one that died."""
-        output = self._ask("logs", container.id, tail=lines, since=self._since(container)) or b""
+    def log_tail(
+        self, container: Container, lines: int, *, ended: Ended | None = None
+    ) -> list[str]:
+        """
+        Return the last lines of a container: of its last start, or since the one that died.
+
+        Args:
+            ended: How it ended, if that is known; else it is asked for.
+        """
+        since = self._since(container, ended)
+        output = self._ask("logs", container.id, tail=lines, since=since) or b""
         return str(output.decode(errors="replace")).replace("\r", "\n").splitlines()
 
     def death(self, container: Container) -> Death | None:
@@ -152,16 +158,11 @@ class Docker:
         Say how a container last ended by itself, also if it was started again since.
 
         ``None``: it has not, or it has been healthy since, or it was told to.
-        The daemon remembers a few minutes of events; before that its exit
-        status has to do, which does not tell who asked for the end.
         """
-        ended = self._ended(container)
-        if ended.known or container.state != "exited":
-            return ended.death
-        asked_for = container.exit_code in ENDED_ON_REQUEST
-        return None if asked_for else Death(container.exit_code, oom_killed=container.oom_killed)
+        return death_of(container, self.ended(container))
 
-    def _ended(self, container: Container) -> Ended:
+    def ended(self, container: Container) -> Ended:
+        """Read its events, as far as the daemon remembers them."""
         ended = Ended()
         events = self._ask(
             "events",
@@ -174,7 +175,7 @@ class Docker:
             ended.feed(event)
         return ended
 
-    def _since(self, container: Container) -> float | None:
+    def _since(self, container: Container, ended: Ended | None = None) -> float | None:
         """
         Say from when on a log says how it is, or why it ended.
 
@@ -184,7 +185,7 @@ class Docker:
         if container.started_at is None:
             return None
         began_s = container.started_at.timestamp()
-        ended = None if container.runs else self._ended(container)
+        ended = None if container.runs else ended or self.ended(container)
         if ended and ended.death and ended.died_s < began_s:
             return ended.before_s
         return began_s - STARTED_LATE_S

@@ -104,6 +104,9 @@ class Usage:
     memory_limit_bytes: int | None
 
 
+ENDED_ON_REQUEST = (0, 143)
+"""Exit statuses of a vLLM that was told to end: its own, and SIGTERM's."""
+
 EVENTS = ("start", "kill", "oom", "health_status", "die")
 """The ones that :class:`Ended` reads."""
 
@@ -143,6 +146,19 @@ class Ended:
                     self.death = Death(code, oom_killed=self._oom)
                     self.died_s, self.before_s = ended_s, self._ended_s
                 self._ended_s = ended_s
+
+
+def death_of(container: Container, ended: Ended) -> Death | None:
+    """
+    Say how a container ended by itself.
+
+    The daemon remembers a few minutes of events; before that its exit status
+    has to do, which does not tell who asked for the end.
+    """
+    if ended.known or container.state != "exited":
+        return ended.death
+    asked_for = container.exit_code in ENDED_ON_REQUEST
+    return None if asked_for else Death(container.exit_code, oom_killed=container.oom_killed)
 
 
 def read_listed(short: Mapping[str, Any]) -> Listed:

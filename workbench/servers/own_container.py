@@ -17,7 +17,7 @@ from . import container_log
 from .compose_cli import NO_COMMAND, docker_command
 from .compose_status import BACKEND, Watch
 from .containers import Docker
-from .docker_facts import Container
+from .docker_facts import Container, Ended, death_of
 
 HOST = "127.0.0.1"
 
@@ -105,8 +105,9 @@ class OwnContainer:
             return self._stopped(detail=None if docker_command() else NO_COMMAND)
         if container.state in ("running", "paused"):
             return self._watch.running(container, self.url(container))
-        death = self._docker.death(container)
-        why = self._why(container, death)
+        ended = self._docker.ended(container)
+        death = death_of(container, ended)
+        why = self._why(container, death, ended)
         return self._watch.dead(container, self._shown_url(container), death=death, why=why)
 
     def death(self) -> Death | None:
@@ -140,8 +141,8 @@ class OwnContainer:
                 return
             time.sleep(END_POLL_S)
 
-    def _why(self, container: Container, death: Death | None) -> Diagnosis | None:
-        lines = self._docker.log_tail(container, LOG_TAIL_LINES)
+    def _why(self, container: Container, death: Death | None, ended: Ended) -> Diagnosis | None:
+        lines = self._docker.log_tail(container, LOG_TAIL_LINES, ended=ended)
         # The daemon's own word, when there was nothing to start.
         lines += [container.error] if container.error else []
         code, oom = (death.exit_code, death.oom_killed) if death else (None, False)

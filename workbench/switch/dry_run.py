@@ -15,7 +15,7 @@ from ..chosen import USED
 from ..doctor.secrets import Secrets
 from ..records import SwitchPlan, SwitchStep, Verdict
 from ..servers.metrics_page import requests_under_way
-from ..serving import adapter_as_seen, to_fetch, wanted_of_hub
+from ..serving import adapter_as_seen, hub_access, to_fetch, wanted_of_hub
 from ..units import seconds, size
 from ..urls import root_url
 from .beforehand import planned
@@ -126,13 +126,7 @@ class _Look:
 
         settings = self.target.settings
         wanted = wanted_of_hub(name, None, models_dir=settings.models_dir)
-        found = facts(
-            wanted.repo,
-            wanted.revision,
-            token=settings.hf_token.reveal() if settings.hf_token else None,
-            endpoint=settings.hf_endpoint,
-            offline=settings.offline,
-        )
+        found = facts(wanted.repo, wanted.revision, **hub_access(settings))
         what = f"{size(found.size_bytes)} of {wanted.repo} into models/{wanted.folder}"
         return found.size_bytes, ("fetch", what)
 
