@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .predictions import Prediction
     from .probe import Probe
     from .reconcile import Reconciliation
+    from .report import Bundle
     from .settings import Settings
     from .smoke import SmokeReport
     from .telemetry import Sink, Telemetry
@@ -349,6 +350,12 @@ class Session:
         found = probe(server.base_url, api_key=server.api_key, model=model, on_progress=on_progress)
         keep(found, self.settings.state_dir / "probes.jsonl")
         return found
+
+    def report(self) -> Bundle:
+        """Gather what an issue needs: no secret, prompt or name is in it."""
+        from .report import gather
+
+        return gather(self.settings, self.server, self.telemetry.frame)
 
     def scrape(self) -> Scrape:
         """

@@ -5,7 +5,6 @@ Docker: is it there, may it be used, is it the right one, and has it what the im
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from ... import units
@@ -47,7 +46,7 @@ def docker_engine(machine: Machine) -> Seen:
     info = _told(machine)
     if not info.get("ServerVersion"):
         return failed(
-            f"docker info: {_first_line(ran.said)}",
+            f"docker info: {_complaint(ran)}",
             fix="sudo systemctl start docker   # without systemd: sudo service docker start",
         )
     version = facts.version_in(info["ServerVersion"])
@@ -76,7 +75,7 @@ def docker_rights(machine: Machine) -> Seen:
     ran = _info(machine)
     if "permission denied" in ran.said:
         return failed(
-            f"docker info: {_first_line(ran.said)}",
+            f"docker info: {_complaint(ran)}",
             fix="sudo usermod -aG docker $USER   # then log in again, or: newgrp docker",
         )
     return passed("docker info answers") if _told(machine) else skipped(NO_ANSWER)
@@ -101,7 +100,7 @@ def docker_compose(machine: Machine) -> Seen:
     if ran.ok and version:
         return passed(f"Compose {dotted(version)}")
     return failed(
-        f"docker has no Compose: {_first_line(ran.said) if ran.said else 'no answer'}",
+        f"docker has no Compose: {_complaint(ran)}",
         fix="sudo apt install docker-compose-plugin   # from Docker's own packages\n"
         "sudo apt install docker-compose-v2       # from Ubuntu's",
     )
@@ -242,10 +241,15 @@ def _told(machine: Machine) -> dict[str, Any]:
     return info if info.get("ServerVersion") else {}
 
 
-def _first_line(text: str) -> str:
-    errors = (facts.as_mapping(text.splitlines()[0]) if text else {}).get("ServerErrors")
-    line = str(errors[0]) if errors else next(iter(text.splitlines()), "nothing")
-    return re.sub(r"\s+", " ", line)[:160]
+def _complaint(ran: Ran) -> str:
+    """Find the sentence: newer engines say it within their JSON, older ones beside it."""
+    if not ran.said:
+        return "no answer"
+    first = ran.out.strip().partition("\n")[0]
+    told = facts.as_mapping(first)
+    errors = told.get("ServerErrors") or ran.err.strip().splitlines()
+    line = errors[0] if errors else "an answer without a version" if told else first
+    return " ".join(str(line).split())[:160]
 
 
 CHECKS = (
