@@ -21,6 +21,7 @@ The checks of the machine::
     checks           one function for each thing that goes wrong, a file for each subject
     host             the door: all at once, each isolated and bounded
     mend             what can be mended without root and without risk
+    folder_machine   another machine, in a folder
     symptom          what may be behind a text that somebody saw (pure)
 """
 
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 from .compose_lint import Report, lint
 from .effective import Shown
+from .folder_machine import examine_folder
 from .host import HostReport, chosen, examine
 from .machine import Machine
 from .mend import Mended, mend
@@ -43,6 +45,7 @@ __all__ = [
     "causes",
     "chosen",
     "examine",
+    "examine_folder",
     "lint",
     "mend",
 ]

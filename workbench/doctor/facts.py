@@ -66,7 +66,7 @@ def ask_windows(machine: Machine) -> Ran:
 def windows(machine: Machine) -> Windows | None:
     """Read what Windows answered; ``None`` if it cannot be asked."""
     ran = ask_windows(machine) if is_wsl(machine) else Ran(None, missing=True)
-    said = as_mapping(ran.out) if ran.ok else {}
+    said = as_mapping(_json_in(ran.out)) if ran.ok else {}
     if not said:
         return None
     cards = [card for card in said.get("cards") or [] if isinstance(card, dict)]
@@ -79,6 +79,12 @@ def windows(machine: Machine) -> Windows | None:
         adrenalin=version_in(str(first.get("RadeonSoftwareVersion") or "")),
         used_bytes=int(used) if used else None,
     )
+
+
+def _json_in(said: str) -> str:
+    """Find the line of JSON; a profile or a warning of PowerShell's may stand before it."""
+    lines = (line.strip() for line in said.splitlines())
+    return next((line for line in lines if line.startswith("{")), "")
 
 
 def as_mapping(text: str) -> dict[str, Any]:

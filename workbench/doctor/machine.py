@@ -8,7 +8,9 @@ A folder can stand in for a machine (``tests/doctor/folder_machine.py``).
 
 from __future__ import annotations
 
+import codecs
 import http.client
+import json
 import os
 import platform
 import shutil
@@ -21,6 +23,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..urls import is_loopback
 
@@ -29,6 +32,9 @@ COMMAND_S = 2.0
 
 ANSWER_S = 1.5
 """For a URL; a hub far away needs half a second."""
+
+STREAM_S = 2.0
+"""For an answer that streams."""
 
 LARGEST_CHARS = 4_000_000
 """Of a file or an answer. The largest that is read is dpkg's list of packages."""
@@ -73,6 +79,27 @@ class Reply:
     status: int
     body: str = ""
     date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """
+    How a streamed answer came in.
+
+    Args:
+        at_s: When each piece came, after the request was sent.
+    """
+
+    status: int
+    at_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose socket it is."""
+
+    pid: int
+    name: str
 
 
 @dataclass
@@ -194,19 +221,47 @@ class Machine:
                 once.ran = self._run(argv, timeout_s)
             return once.ran
 
+    def owner_of(self, inode: str) -> Owner | None:
+        """Find the process that has a socket; ``None`` if it is another user's, or gone."""
+        wanted = f"socket:[{inode}]"
+        for process in self.at("/proc").glob("[0-9]*"):
+            try:
+                if any(str(held.readlink()) == wanted for held in process.glob("fd/*")):
+                    return Owner(int(process.name), (process / "comm").read_text().strip())
+            except OSError:  # it ended, or it is not ours to look into
+                continue
+        return None
+
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Reply | None:
         """Ask a URL; ``None`` if nothing answers in time."""
         if not url.startswith(("http://", "https://")):
             return None
-        # A proxy would look for this machine's address on its own.
-        proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
-        opener = urllib.request.build_opener(proxies, _Stay)
+        opener = _opener(url)
         try:
             request = urllib.request.Request(url, headers=dict(headers or {}))
             with opener.open(request, timeout=ANSWER_S) as reply:
                 return Reply(reply.status, _text(reply.read(LARGEST_CHARS)), reply.headers["Date"])
         except urllib.error.HTTPError as exc:
             return Reply(exc.code, "", exc.headers["Date"])
+        except (OSError, ValueError, http.client.HTTPException):
+            return None
+
+    def stream(
+        self, url: str, body: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> Streamed | None:
+        """POST JSON, and note when the pieces of the answer come; ``None`` if none does in time."""
+        content = json.dumps(body).encode()
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        began_s = time.monotonic()
+        at_s: list[float] = []
+        try:
+            request = urllib.request.Request(url, data=content, headers=sent)
+            with _opener(url).open(request, timeout=ANSWER_S) as reply:
+                while reply.read1() and time.monotonic() - began_s < STREAM_S:
+                    at_s.append(time.monotonic() - began_s)
+                return Streamed(reply.status, tuple(at_s))
+        except urllib.error.HTTPError as exc:
+            return Streamed(exc.code)
         except (OSError, ValueError, http.client.HTTPException):
             return None
 
@@ -222,8 +277,6 @@ class Machine:
                 stderr=subprocess.PIPE,
                 env={**os.environ, "LC_ALL": "C"},
                 start_new_session=True,
-                encoding="utf-8",
-                errors="replace",
             )
         except OSError as exc:
             return Ran(126, err=str(exc))
@@ -237,11 +290,25 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         """Take the redirection itself for the answer."""
 
 
+def _opener(url: str) -> urllib.request.OpenerDirector:
+    # A proxy would look for this machine's address on its own.
+    proxies = urllib.request.ProxyHandler({} if is_loopback(url) else None)
+    return urllib.request.build_opener(proxies, _Stay)
+
+
 def _text(content: bytes) -> str:
-    return content.decode("utf-8", "replace")
+    """
+    Read what a program wrote. Programs of Windows write UTF-16, with or without its mark: then
+    every second byte of plain text is zero.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    if b"\0" in content[1:200:2] and content[1:200:2].count(0) > len(content[1:200:2]) // 2:
+        return content.decode("utf-16-le", "replace")
+    return content.decode("utf-8-sig", "replace")
 
 
-def _ended(child: subprocess.Popen[str], timeout_s: float) -> Ran:
+def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> Ran:
     with child:
         try:
             out, err = child.communicate(timeout=timeout_s)
@@ -250,4 +317,4 @@ def _ended(child: subprocess.Popen[str], timeout_s: float) -> Ran:
             os.killpg(child.pid, signal.SIGKILL)
             child.communicate()
             return Ran(None)
-    return Ran(child.returncode, out[:LARGEST_CHARS], err[:LARGEST_CHARS])
+    return Ran(child.returncode, _text(out)[:LARGEST_CHARS], _text(err)[:LARGEST_CHARS])

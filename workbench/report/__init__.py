@@ -9,11 +9,14 @@ What to paste into an issue, with nothing in it that is nobody's business.
     past         boots, errors and requests, without what anybody said
     bundle       the door: all of it
     capture      a machine's answers, as a folder that the doctor can be shown
+    recording    the machine that notes them
+    toml         how they are written (pure)
 """
 
 from __future__ import annotations
 
 from .bundle import Bundle, gather, this_machine
+from .capture import Captured, capture
 from .redaction import Redactor
 
-__all__ = ["Bundle", "Redactor", "gather", "this_machine"]
+__all__ = ["Bundle", "Captured", "Redactor", "capture", "gather", "this_machine"]

@@ -44,16 +44,18 @@ SHORTEST_OTHER = 6
 _PROXY = re.compile(r"_proxy$", re.IGNORECASE)
 
 
-def redactor_for(machine: Machine, *more: str) -> Redactor:
+def redactor_for(machine: Machine, *, project: str = "PROJECT", home: str = "~") -> Redactor:
     """
     Make a redactor that knows this machine.
 
     Args:
-        more: Further secrets.
+        project: What stands for the project's folder.
+
+        home: What stands for the user's.
     """
-    home = machine.variables.get("HOME", "")
-    places = {str(machine.home): "PROJECT", **({home: "~"} if len(home) > 1 else {})}
-    return Redactor({*_secrets(machine), *more}, people=_people(machine), places=places)
+    place = machine.variables.get("HOME", "")
+    places = {**({place: home} if len(place) > 1 else {}), str(machine.home): project}
+    return Redactor(_secrets(machine), people=_people(machine), places=places)
 
 
 def is_about_vllm(name: str) -> bool:
@@ -134,4 +136,8 @@ def _people(machine: Machine) -> Iterator[str]:
         yield Path(path).name
     for name, value in variables.items():
         if "://" in value or _PROXY.search(name):
-            yield re.split(r"[/:?]", value.rpartition("://")[2].rpartition("@")[2])[0]
+            hosts = value.split(",") if name.lower() == "no_proxy" else [value]
+            for host in hosts:
+                yield re.split(r"[/:?]", host.rpartition("://")[2].rpartition("@")[2])[0].strip(
+                    " .*"
+                )

@@ -76,7 +76,7 @@ _ADDRESS = re.compile(
     r"|(?<![\w:])[0-9a-f]{1,4}(?::{1,2}[0-9a-f]{1,4}){4,7}(?![\w:])",
     re.IGNORECASE,
 )
-_HOST = re.compile(r"(?<=://)(\[[^\]\s]+\]|[^/\s:?#\"'@]+)")
+_HOST = re.compile(r"(?<=://)(\[[^\]\s]+\]|[^/\s:?#\"'@{}()<>,;|\]*]+)")
 _HOME = re.compile(r"(?<=/home/)[^/\s:\"']+|(?<=/Users/)[^/\s:\"']+|(?<=\\Users\\)[^\\\s\"']+")
 
 
@@ -115,7 +115,7 @@ class Redactor:
             text = pairs.sub(_without_value, text)
         for form in _FORMS:
             text = form.sub(HIDDEN, text)
-        return self._nobodys(text)
+        return self.nobodys(text)
 
     def data(self, value: Any) -> Any:
         """Hide it in all texts of what becomes JSON; a secret's name hides all below it."""
@@ -136,11 +136,11 @@ class Redactor:
             else self.text(str(value))
         )
 
-    def _nobodys(self, text: str) -> str:
-        """Take away whose it is: folders, names, hosts, addresses."""
+    def nobodys(self, text: str) -> str:
+        """Take away only whose it is: folders, names, hosts, addresses."""
         for place, instead in self._places:
             text = re.sub(rf"{re.escape(place)}(?![\w-])", lambda _: instead, text)  # noqa: B023
-        text = _HOME.sub("user", text)
+        text = _HOME.sub("me", text)
         text = _HOST.sub(_public_host, text)
         text = _ADDRESS.sub("x.x.x.x", text)
         return self._people.sub("someone", text) if self._people else text
@@ -201,7 +201,7 @@ def _any_of(words: Iterable[str], *, before: str = "", after: str = "") -> re.Pa
 
 
 def _without_value(found: re.Match[str]) -> str:
-    if not is_secret_name(found["name"].strip()) or found["value"].startswith(HIDDEN):
+    if not is_secret_name(found["name"].strip()) or found["value"].startswith((HIDDEN, "$")):
         return found[0]
     begin, end = found.start("value") - found.start(), found.end("value") - found.start()
     return found[0][:begin] + HIDDEN + found[0][end:]

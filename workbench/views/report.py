@@ -13,7 +13,7 @@ from .. import units
 from ..display import View
 
 if TYPE_CHECKING:
-    from ..report import Bundle
+    from ..report import Bundle, Captured
 
 FAULTS = ("fail", "warn")
 
@@ -21,6 +21,20 @@ FAULTS = ("fail", "warn")
 def report_view(bundle: Bundle) -> View:
     """Show it as Markdown, or as data for a program."""
     return View(note=markdown(bundle), data=dict(bundle.sections))
+
+
+def captured_view(captured: Captured) -> View:
+    """Say where the machine is, and whether the doctor says the same of it."""
+    folder, differing = captured.folder, captured.differing
+    same = "The doctor says the same of it as of this machine."
+    other = f"The doctor says something else of it than of this machine: {', '.join(differing)}."
+    return View(
+        title=f"{folder} has this machine's answers. {other if differing else same}",
+        note=f"Read machine.toml before you give it to anybody.\n"
+        f"look at it: workbench doctor --machine {shlex.quote(str(folder))}",
+        data={"folder": str(folder), "differing": list(differing), "ok": not differing},
+        ok=not differing,
+    )
 
 
 def markdown(bundle: Bundle) -> str:
