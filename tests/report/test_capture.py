@@ -48,7 +48,7 @@ def test_this_machine_can_be_captured(tmp_path: Path):
 
 
 def test_a_capture_has_no_secret_and_nobody_in_it(tmp_path: Path):
-    """Variables, .env, the hub's token, Docker's logins; and what is wrong with them stays wrong."""
+    """Variables, .env, the hub's token, Docker's logins; what is wrong with them stays wrong."""
     root = tmp_path / "is"
     machine = FolderMachine("wsl-rocdxg", root)
     _plant(machine)

@@ -17,6 +17,7 @@ The checks of the machine::
 
     machine          files, commands, URLs: the only place that looks at it
     facts            what several checks want to know
+    sockets          who listens on a port, here and in Windows
     support          which combinations somebody has said something about
     checks           one function for each thing that goes wrong, a file for each subject
     host             the door: all at once, each isolated and bounded

@@ -19,6 +19,11 @@ from .machine import Machine, Ran
 POWERSHELL_S = 6.0
 """It starts in one to two seconds, and in more when Windows is busy."""
 
+DOCKER_S = 3.0
+
+INSIDE_S = 2.5
+"""A container starts in half a second, and Python in it in another."""
+
 ROCMINFO_S = 5.0
 """It wakes the card, through Windows under WSL."""
 
@@ -189,9 +194,53 @@ def image(machine: Machine) -> Image | None:
     return read_image(told or DEFAULT_IMAGES[profile])
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What an image says of itself; ``None`` where it does not."""
+
+    vllm: Version | None
+    rocm: Version | None
+
+
+# The container sees neither network nor folders, and ends by itself should nobody wait for it.
+_ASK_IMAGE = (
+    *("docker", "run", "--rm", "--pull", "never", "--network", "none"),
+    *("--entrypoint", "timeout"),
+)
+_SAY_VERSIONS = (
+    "echo rocm $(cat /opt/rocm/.info/version 2>/dev/null); "
+    "echo vllm $(python3 -c 'from importlib.metadata import version as v; print(v(\"vllm\"))' "
+    "2>/dev/null)"
+)
+
+
+def has_image(machine: Machine, name: str) -> bool:
+    """Whether an image is here."""
+    return machine.run("docker", "image", "inspect", name, timeout_s=DOCKER_S).ok
+
+
+def inside(machine: Machine) -> Inside | None:
+    """Ask the image that would run for its versions; ``None`` if it is not here or cannot run."""
+    it = image(machine)
+    if it is None or not has_image(machine, it.name):
+        return None
+    asked = (*_ASK_IMAGE, it.name, "10", "sh", "-c", _SAY_VERSIONS)
+    ran = machine.run(*asked, timeout_s=INSIDE_S)
+    told = dict(re.findall(r"^(rocm|vllm) (\d+(?:\.\d+)*)", ran.out, re.MULTILINE))
+    if not ran.ok:
+        return None
+    return Inside(vllm=version_in(told.get("vllm", "")), rocm=version_in(told.get("rocm", "")))
+
+
 def mem_total_bytes(machine: Machine) -> int | None:
     """Return the memory that this Linux has."""
     found = re.search(r"^MemTotal:\s+(\d+) kB", machine.read("/proc/meminfo") or "", re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
+def swap_total_bytes(machine: Machine) -> int | None:
+    """Return the swap space that this Linux has."""
+    found = re.search(r"^SwapTotal:\s+(\d+) kB", machine.read("/proc/meminfo") or "", re.MULTILINE)
     return int(found[1]) * 1024 if found else None
 
 

@@ -168,10 +168,10 @@ class _Writer:
     def _file(self, path: str, text: str) -> str:
         if path in self._special:
             return self.names.nobodys(self._special[path](text))
-        if Path(path).name == "token" or "TOKEN_PATH" in path:
+        home = self.recording.home
+        if Path(path).name == "token" or Path(path).is_relative_to(home / ".workbench"):
             return shape(text)
-        is_compose = Path(path).name in FILE_NAMES
-        if Path(path).is_relative_to(self.recording.home) and not is_compose:
+        if Path(path).is_relative_to(home / "container"):
             return "\r\n" if "\r\n" in text else ""  # a script's text is not looked at
         # A secret that is written in the file has to stay one: as long, and no variable.
         return self.names.text(text[:MOST_CHARS]).replace(HIDDEN, "x" * 12)

@@ -24,7 +24,6 @@ FOR_ANY_BYTES = 10 * 2**30
 
 INSTALL = "https://docs.docker.com/engine/install/"
 NO_ANSWER = "Docker gives no answer"
-DOCKER_S = 3.0
 
 
 @check("docker-engine", area="docker", blocks=(COMPOSE,), source=INSTALL)
@@ -95,7 +94,7 @@ def docker_compose(machine: Machine) -> Seen:
     """
     if _info(machine).missing:
         return skipped("there is no docker on PATH")
-    ran = machine.run("docker", "compose", "version", "--short", timeout_s=DOCKER_S)
+    ran = machine.run("docker", "compose", "version", "--short", timeout_s=facts.DOCKER_S)
     version = facts.version_in(ran.out)
     if ran.ok and version:
         return passed(f"Compose {dotted(version)}")
@@ -207,7 +206,7 @@ def image_present(machine: Machine) -> Seen:
     info, image = _told(machine), facts.image(machine)
     if not info or image is None:
         return skipped(NO_ANSWER if not info else "no image is known for this machine")
-    ran = machine.run("docker", "image", "inspect", image.name, timeout_s=DOCKER_S)
+    ran = machine.run("docker", "image", "inspect", image.name, timeout_s=facts.DOCKER_S)
     if ran.ok:
         return passed(f"{image.name} is here{_size_of(ran.out)}")
     root = info.get("DockerRootDir", "/var/lib/docker")
@@ -232,7 +231,7 @@ def _size_of(out: str) -> str:
 
 
 def _info(machine: Machine) -> Ran:
-    return machine.run("docker", "info", "--format", "{{json .}}", timeout_s=DOCKER_S)
+    return machine.run("docker", "info", "--format", "{{json .}}", timeout_s=facts.DOCKER_S)
 
 
 def _told(machine: Machine) -> dict[str, Any]:
