@@ -74,16 +74,23 @@ def windows(machine: Machine) -> Windows | None:
     said = as_mapping(_json_in(ran.out)) if ran.ok else {}
     if not said:
         return None
-    cards = [card for card in said.get("cards") or [] if isinstance(card, dict)]
+    listed = said.get("cards")
+    cards = [it for it in listed if isinstance(it, dict)] if isinstance(listed, list) else []
     cards.sort(key=lambda card: not card.get("RadeonSoftwareVersion"))
     first: Mapping[str, Any] = cards[0] if cards else {}
-    used = said.get("used")
+    card = first.get("DriverDesc")
     return Windows(
-        build=said.get("build"),
-        card=first.get("DriverDesc"),
+        build=_number(said.get("build")),
+        card=card if isinstance(card, str) else None,
         adrenalin=version_in(str(first.get("RadeonSoftwareVersion") or "")),
-        used_bytes=int(used) if used else None,
+        used_bytes=_number(said.get("used")),
     )
+
+
+def _number(value: object) -> int | None:
+    """Take a number that counts something; PowerShell writes large ones as text at times."""
+    text = str(value)
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) and text != "0" else None
 
 
 def _json_in(said: str) -> str:
@@ -242,6 +249,11 @@ def swap_total_bytes(machine: Machine) -> int | None:
     """Return the swap space that this Linux has."""
     found = re.search(r"^SwapTotal:\s+(\d+) kB", machine.read("/proc/meminfo") or "", re.MULTILINE)
     return int(found[1]) * 1024 if found else None
+
+
+def state_dir(machine: Machine) -> Path:
+    """Return where the workbench keeps what it knows of its server."""
+    return machine.home / (machine.variables.get("WORKBENCH_STATE_DIR") or ".workbench")
 
 
 def expanded(machine: Machine, path: str) -> Path:

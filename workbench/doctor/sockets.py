@@ -42,9 +42,20 @@ class Listening:
 
 def port_of(machine: Machine) -> int:
     """Return the port that the server has, or will have."""
+    started = _port_of_started(machine)
+    if started and listening(machine, started):
+        return started
     told = machine.variables.get("WORKBENCH_PORT", "").strip()
     number = int(told) if re.fullmatch(r"[0-9]{1,5}", told) else 0
     return number if 0 < number < 65536 else DEFAULT_PORT
+
+
+def _port_of_started(machine: Machine) -> int | None:
+    """Read which port `workbench up` took; 0 had it take any."""
+    told = facts.as_mapping(machine.read(facts.state_dir(machine) / "server.json") or "")
+    spec = told.get("spec")
+    port = spec.get("port") if isinstance(spec, dict) else None
+    return port if isinstance(port, int) else None
 
 
 def listening(machine: Machine, port: int) -> list[Listening]:

@@ -121,6 +121,7 @@ class _Writer:
         self._special: dict[str, Callable[[str], str]] = {
             f"{home}/.env": _dotenv,
             f"{user}/.docker/config.json": _only("credsStore"),
+            f"{facts.state_dir(recording.shown)}/server.json": _port,
             "/proc/version": lambda text: re.sub(r"\(\S+@\S+\)", "(someone@host)", text),
             "/proc/mounts": lambda text: _mounts(text, recording.home),
             "/proc/net/tcp": _listening,
@@ -169,7 +170,8 @@ class _Writer:
         if path in self._special:
             return self.names.nobodys(self._special[path](text))
         home = self.recording.home
-        if Path(path).name == "token" or Path(path).is_relative_to(home / ".workbench"):
+        token = self.recording.shown.variables.get("HF_TOKEN_PATH", "token")
+        if path.endswith(token) or path.startswith(str(facts.state_dir(self.recording.shown))):
             return shape(text)
         if Path(path).is_relative_to(home / "container"):
             return "\r\n" if "\r\n" in text else ""  # a script's text is not looked at
@@ -232,6 +234,12 @@ def _only(*names: str) -> Callable[[str], str]:
         return json.dumps({name: told[name] for name in names if name in told})
 
     return kept
+
+
+def _port(text: str) -> str:
+    """Keep of what runs only where."""
+    spec = facts.as_mapping(text).get("spec")
+    return json.dumps({"spec": {"port": spec.get("port")}}) if isinstance(spec, dict) else "{}"
 
 
 def _mounts(text: str, home: Path) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ..doctor import Machine
-from ..doctor.facts import expanded
+from ..doctor.facts import expanded, state_dir
 from ..doctor.secrets import Secrets, is_secret_name
 from ..settings import Settings
 from .redaction import Redactor
@@ -72,7 +72,7 @@ def _secrets(machine: Machine) -> Iterator[str]:
     for path in (*map(str, TOKEN_FILES), machine.variables.get("HF_TOKEN_PATH", "")):
         if path:
             yield from _of_file(machine.read(expanded(machine, path) if path[0] == "~" else path))
-    for path in machine.glob(f"{machine.home}/.workbench/*key"):
+    for path in machine.glob(f"{state_dir(machine)}/*key"):
         yield (machine.read(path) or "").strip()
 
 

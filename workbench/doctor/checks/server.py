@@ -23,10 +23,10 @@ HARMLESS = ("/health", "/version")
 
 REFUSED = (401, 403)
 
-TOGETHER = 0.1
-"""Pieces that all come within this share of the whole time came at once."""
+TOKENS = 24
 
-FEWEST_PIECES = 4
+TOGETHER, TOGETHER_S = 0.1, 0.02
+"""What comes within this share of the whole time, and this fast, came at once."""
 
 SHORTEST_S = 0.05
 """What takes less was made faster than it can be told apart."""
@@ -102,7 +102,7 @@ def _key(machine: Machine) -> Mapping[str, str]:
     elif variables.get("OPENAI_BASE_URL"):
         key = variables.get("WORKBENCH_API_KEY") or variables.get("OPENAI_API_KEY")
     else:
-        made = machine.read(machine.home / ".workbench/api-key") or ""
+        made = machine.read(facts.state_dir(machine) / "api-key") or ""
         key = variables.get("VLLM_API_KEY") or made.strip()
     return {"Authorization": f"Bearer {key}"} if key else {}
 
@@ -192,7 +192,9 @@ def stream_in_pieces(machine: Machine) -> Seen:
         {
             "model": model,
             "messages": [{"role": "user", "content": "Count to ten."}],
-            "max_tokens": 24,
+            "max_tokens": TOKENS,
+            "min_tokens": TOKENS,
+            "ignore_eos": True,
             "stream": True,
         },
         headers=server.key,
@@ -216,7 +218,7 @@ def _judged(streamed: Streamed | None, server: Running) -> Seen:
     seen = f"{count} pieces, the first after {first_s:.2f} s, the last after {last_s:.2f} s"
     if last_s < SHORTEST_S:
         return skipped(f"{seen}: too fast to tell")
-    if count < FEWEST_PIECES and last_s - first_s < TOGETHER * last_s:
+    if last_s - first_s < min(TOGETHER * last_s, TOGETHER_S):
         return warned(
             f"{seen}, through {root_url(server.base_url)}",
             fix="# in nginx, for /v1\nproxy_buffering off;\nproxy_read_timeout 1h;",
