@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import tomllib
 from pathlib import Path
@@ -95,6 +96,26 @@ def test_what_stops_something_is_mended_first_and_from_below(laptop: FolderMachi
 
     assert [it.id for it in report.findings] == ["low", "high", "warned", "fine"]
     assert not report.ok
+
+
+@pytest.mark.parametrize(
+    ("name", "ready", "next_step"),
+    [
+        ("plain-laptop", "embedded, compose/cpu", "workbench up"),
+        ("serving", "embedded, compose/cpu", "workbench up"),
+        ("wsl-rocdxg-image", "embedded, compose/wsl-rocdxg", "workbench up --backend compose"),
+        ("native-rocm", "embedded, compose/rocm", "workbench up --backend compose"),
+        ("cuda", "embedded, compose/cuda", "workbench up --backend compose"),
+    ],
+)
+def test_a_healthy_machine_reads_well(name: str, ready: str, next_step: str, tmp_path: Path):
+    """Only what is as it should be, how long it took, what it is ready for, what to type."""
+    view = host_view(examine(FolderMachine(name, tmp_path)))
+    lines = str(view).splitlines()
+
+    assert re.fullmatch(r"\d+ PASS, \d+ SKIP in [\d.]+ \w+", lines[0])
+    assert {line.split()[0] for line in lines[1:-2]} == {"PASS"}
+    assert lines[-2:] == [f"ready for: {ready}", f"next: {next_step}"]
 
 
 def test_secrets_of_the_environment_are_not_shown(tmp_path: Path):

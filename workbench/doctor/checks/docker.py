@@ -98,8 +98,11 @@ def docker_compose(machine: Machine) -> Seen:
     version = facts.version_in(ran.out)
     if ran.ok and version:
         return passed(f"Compose {dotted(version)}")
+    said = _complaint(ran)
+    if "unknown" in said or "not a docker command" in said:
+        said = "there is no such command"
     return failed(
-        f"docker has no Compose: {_complaint(ran)}",
+        f"docker compose: {said}",
         fix="sudo apt install docker-compose-plugin   # from Docker's own packages\n"
         "sudo apt install docker-compose-v2       # from Ubuntu's",
     )
