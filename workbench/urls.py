@@ -14,7 +14,10 @@ def is_loopback(url: str) -> bool:
     Such a server is never reached by a proxy: a proxy would look for the
     address on its own machine, and read the key on the way.
     """
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # it is no URL, and nobody's address
+        return False
     return host in ("localhost", "::1") or host.startswith("127.")
 
 

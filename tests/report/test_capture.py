@@ -15,6 +15,7 @@ from tests.doctor.folder_machine import NAMES, FolderMachine
 from tests.test_shell import workbench
 from workbench.doctor import Machine, examine
 from workbench.doctor import folder_machine as folders
+from workbench.errors import ConfigError
 from workbench.report import capture, this_machine
 from workbench.report.capture import shape
 from workbench.report.toml import document
@@ -109,8 +110,55 @@ def test_a_machine_that_is_none_is_said(tmp_path: Path):
     """No file, or one that is not TOML."""
     (tmp_path / "machine.toml").write_text("a b")
     for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(folders.ConfigError, match="cannot be read as a machine"):
+        with pytest.raises(ConfigError, match="cannot be read as a machine"):
             folders.FolderMachine(folder, tmp_path / "root")
+
+
+@pytest.mark.parametrize("path", ["/../../escaped", "/a/../../../escaped", "/a\\u0000b"])
+@pytest.mark.parametrize("form", ['[files]\n"{}" = ""', 'folders = ["{}"]'])
+def test_a_strangers_machine_writes_nowhere_else(path: str, form: str, tmp_path: Path):
+    """Its files stay below the folder that they are laid into."""
+    (tmp_path / "machine.toml").write_text(form.format(path))
+    root = tmp_path / "a/b"
+    root.mkdir(parents=True)
+    with pytest.raises(ConfigError, match="No machine has a file"):
+        folders.FolderMachine(tmp_path, root)
+
+    assert not list(tmp_path.rglob("escaped"))
+
+
+def test_a_strangers_machine_runs_nothing(tmp_path: Path):
+    """Compose is not asked of it, whatever its PATH says; a table of another kind is a mistake."""
+    (tmp_path / "machine.toml").write_text('[variables]\nPATH = "/tmp"\n')
+    machine = folders.FolderMachine(tmp_path, tmp_path / "root")
+
+    assert "PATH" not in machine.variables
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["files = 5", "[files]\na = 1", "[variables]\nA = 1", "like = 5", 'like = "."', 'like = "me"'],
+)
+def test_a_machine_of_another_form_is_said(text: str, tmp_path: Path):
+    """With its file; one that is like itself, too."""
+    (tmp_path / "me").mkdir()
+    (tmp_path / "me/machine.toml").write_text(text)
+    with pytest.raises(ConfigError, match=r"machine\.toml cannot be read as a machine"):
+        folders.examine_folder(tmp_path / "me")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("[owners]\n1 = 5", "now = 5", 'free_gib = "x"', "[modes]\na = 5", "[urls]\na = 5"),
+        *("[streams]\na = 5", 'gone = ["/x"]', "[commands]\ndocker = 5"),
+    ],
+)
+def test_odd_answers_in_a_folder_are_no_more_than_findings(text: str, tmp_path: Path):
+    """A check that meets one says that it broke, and the others go on."""
+    (tmp_path / "machine.toml").write_text(text)
+
+    assert folders.examine_folder(tmp_path).findings
 
 
 @pytest.mark.processes

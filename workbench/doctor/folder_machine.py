@@ -24,31 +24,54 @@ TABLES = ("files", "commands", "urls", "streams", "owners", "variables", "free_b
 
 FILE = "machine.toml"
 
+DEEPEST = 5
+"""Machines that are laid one over the other."""
 
-def described(folder: Path) -> dict[str, Any]:
+
+def described(folder: Path, *, above: int = 0) -> dict[str, Any]:
     """
     Read a machine, laid over the one that it is like.
 
     Raises:
         ConfigError: There is none, or it cannot be read.
     """
-    path = folder / FILE
-    try:
-        own = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise ConfigError(
-            f"{path} cannot be read as a machine: {exc}",
-            hint="Make one: workbench report --capture FOLDER",
-            key="machine",
-            source=str(path),
-        ) from exc
-    under = described(folder.parent / own["like"]) if "like" in own else {}
+    own = _read(folder)
+    if "like" in own and above > DEEPEST:
+        raise _no_machine(folder, "it is like one that is like it")
+    under = described(folder.parent / own["like"], above=above + 1) if "like" in own else {}
     merged = {**under, **own}
     for table in TABLES:
         merged[table] = {**under.get(table, {}), **own.get(table, {})}
-    for path_gone in own.get("gone", ()):
-        del merged["files"][path_gone]
+    for path in own.get("gone", ()):
+        merged["files"].pop(path, None)
     return merged
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        own = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise _no_machine(folder, str(exc)) from exc
+    for name in TABLES:
+        if not isinstance(own.get(name, {}), dict):
+            raise _no_machine(folder, f"{name} is no table")
+    texts = [
+        own.get("like", ""),
+        *own.get("files", {}).values(),
+        *own.get("variables", {}).values(),
+    ]
+    if not all(isinstance(text, str) for text in texts):
+        raise _no_machine(folder, "like, files and variables are text")
+    return own
+
+
+def _no_machine(folder: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f"{folder / FILE} cannot be read as a machine: {why}",
+        hint="Make one: workbench report --capture FOLDER",
+        key="machine",
+        source=str(folder / FILE),
+    )
 
 
 def examine_folder(folder: Path, *, checks: Sequence[HostCheck] = CHECKS) -> HostReport:
@@ -66,12 +89,14 @@ class FolderMachine(Machine):
     def __init__(self, folder: Path, root: Path) -> None:
         self._host = described(folder)
         for path, text in self._host["files"].items():
-            file = root / path.lstrip("/")
+            file = _below(root, path)
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(text.encode())
         for path in self._host.get("folders", ()):
-            (root / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+            _below(root, path).mkdir(parents=True, exist_ok=True)
         variables = {"HOME": str(HOME.parent), **self._host["variables"]}
+        # The folder may be a stranger's: no program is looked for where it says.
+        variables.pop("PATH", None)
         super().__init__(HOME, variables, root)
 
     def may_use(self, path: str | Path) -> bool:
@@ -86,7 +111,7 @@ class FolderMachine(Machine):
         """Return what is written of the folder, or of all."""
         free: int | None = self._host["free_bytes"].get(str(path))
         if free is None and "free_gib" in self._host:
-            return int(self._host["free_gib"] * 2**30)
+            return int(float(self._host["free_gib"]) * 2**30)
         return free
 
     def processor(self) -> str:
@@ -122,6 +147,18 @@ class FolderMachine(Machine):
         if said == "hangs":
             return Ran(None)
         return Ran(0, said) if isinstance(said, str) else Ran(**{"status": 0, **said})
+
+
+def _below(root: Path, path: str) -> Path:
+    """Say where a file is laid; a stranger's folder writes nowhere else."""
+    if ".." in Path(path).parts or "\0" in path:
+        raise ConfigError(
+            f"No machine has a file {path!r}.",
+            hint="Nothing of this folder was used. Ask whoever made it for another one.",
+            key="machine",
+            source=FILE,
+        )
+    return root / path.lstrip("/")
 
 
 def _longest_prefix(table: Mapping[str, Any], text: str) -> Any:

@@ -40,6 +40,10 @@ LARGEST_CHARS = 4_000_000
 """Of a file or an answer. The largest that is read is dpkg's list of packages."""
 
 
+UNREADABLE = (OSError, ValueError)
+"""What looking at a path may end with; a name with a zero byte in it is a ValueError."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """
@@ -139,28 +143,28 @@ class Machine:
         try:
             with self.at(path).open(encoding="utf-8", errors="replace", newline="") as file:
                 return file.read(LARGEST_CHARS)
-        except OSError:
+        except UNREADABLE:
             return None
 
     def exists(self, path: str | Path) -> bool:
         """Whether there is such a file, folder or device."""
         try:
             return self.at(path).exists()
-        except OSError:
+        except UNREADABLE:
             return False
 
     def is_folder(self, path: str | Path) -> bool:
         """Whether it is a folder."""
         try:
             return self.at(path).is_dir()
-        except OSError:
+        except UNREADABLE:
             return False
 
     def glob(self, pattern: str) -> tuple[str, ...]:
         """List the paths that match, in order."""
         try:
             found = sorted(self.root.glob(pattern.lstrip("/")))
-        except OSError:
+        except UNREADABLE:
             return ()
         return tuple(f"/{path.relative_to(self.root)}" for path in found)
 
@@ -168,12 +172,15 @@ class Machine:
         """Return who may do what with a file, as ``chmod`` has it."""
         try:
             return self.at(path).stat().st_mode & 0o777
-        except OSError:
+        except UNREADABLE:
             return None
 
     def may_use(self, path: str | Path) -> bool:
         """Whether this user may read and write it."""
-        return os.access(self.at(path), os.R_OK | os.W_OK)
+        try:
+            return os.access(self.at(path), os.R_OK | os.W_OK)
+        except ValueError:
+            return False
 
     def set_mode(self, path: str | Path, mode: int) -> None:
         """Say who may do what with a file."""
@@ -197,11 +204,11 @@ class Machine:
     def free_bytes(self, path: str | Path) -> int | None:
         """Return the room on the disk of a folder, or of the nearest one above it that is there."""
         folder = self.at(path)
-        while not folder.exists() and folder != folder.parent:
-            folder = folder.parent
         try:
+            while not folder.exists() and folder != folder.parent:
+                folder = folder.parent
             return shutil.disk_usage(folder).free
-        except OSError:
+        except UNREADABLE:
             return None
 
     def processor(self) -> str:
@@ -236,10 +243,9 @@ class Machine:
         """Ask a URL; ``None`` if nothing answers in time."""
         if not url.startswith(("http://", "https://")):
             return None
-        opener = _opener(url)
         try:
             request = urllib.request.Request(url, headers=dict(headers or {}))
-            with opener.open(request, timeout=ANSWER_S) as reply:
+            with _opener(url).open(request, timeout=ANSWER_S) as reply:
                 return Reply(reply.status, _text(reply.read(LARGEST_CHARS)), reply.headers["Date"])
         except urllib.error.HTTPError as exc:
             return Reply(exc.code, "", exc.headers["Date"])

@@ -19,7 +19,8 @@ _LISTENS = "0A"
 
 # sl local:port remote:port st tx:rx tr:tm retransmits uid timeout inode
 _LINE = re.compile(
-    r"^\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ ([0-9A-F]{2}) \S+ \S+ \S+\s+\d+\s+\d+ (\d+)",
+    r"^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) \S+ ([0-9A-F]{2}) "
+    r"\S+ \S+ \S+\s+\d+\s+\d+ (\d+)",
     re.MULTILINE,
 )
 

@@ -43,7 +43,7 @@ def docker_engine(machine: Machine) -> Seen:
     if "permission denied" in ran.said:
         return skipped("this user may not ask it; see docker-rights")
     info = _told(machine)
-    if not info.get("ServerVersion"):
+    if not info:
         return failed(
             f"docker info: {_complaint(ran)}",
             fix="sudo systemctl start docker   # without systemd: sudo service docker start",
@@ -175,7 +175,8 @@ def docker_nvidia(machine: Machine) -> Seen:
     info = _told(machine)
     if not info:
         return skipped(NO_ANSWER)
-    runtimes = info.get("Runtimes") or {}
+    named = info.get("Runtimes")
+    runtimes = named if isinstance(named, dict) else {}
     if facts.has_nvidia(machine) and info.get("OperatingSystem") != "Docker Desktop":
         if "nvidia" in runtimes or machine.exists("/usr/bin/nvidia-ctk"):
             return passed("NVIDIA's container toolkit is there")
@@ -212,7 +213,7 @@ def image_present(machine: Machine) -> Seen:
     ran = machine.run("docker", "image", "inspect", image.name, timeout_s=facts.DOCKER_S)
     if ran.ok:
         return passed(f"{image.name} is here{_size_of(ran.out)}")
-    root = info.get("DockerRootDir", "/var/lib/docker")
+    root = info["DockerRootDir"] or "/var/lib/docker"
     free = machine.free_bytes(root)
     seen = f"{image.name} is not here yet; {units.size(free)} free at {root}"
     needed = FOR_AMD_BYTES if image.family in ("amd", "rocm") else FOR_ANY_BYTES
@@ -227,7 +228,7 @@ def image_present(machine: Machine) -> Seen:
 
 def _size_of(out: str) -> str:
     try:
-        size = json.loads(out)[0]["Size"]
+        size = int(json.loads(out)[0]["Size"])
     except (ValueError, LookupError, TypeError):
         return ""
     return f", {units.size(size)}"
@@ -240,7 +241,14 @@ def _info(machine: Machine) -> Ran:
 def _told(machine: Machine) -> dict[str, Any]:
     """Return what the engine says of itself; empty if it does not answer."""
     info = facts.as_mapping(_info(machine).out)
-    return info if info.get("ServerVersion") else {}
+    version = info.get("ServerVersion")
+    return {**info, **_texts(info)} if isinstance(version, str) and version else {}
+
+
+def _texts(info: dict[str, Any]) -> dict[str, str]:
+    """Take as text what is one everywhere; podman, which may be called docker, differs."""
+    named = ("OperatingSystem", "DockerRootDir", "DefaultRuntime")
+    return {name: value if isinstance(value := info.get(name), str) else "" for name in named}
 
 
 def _complaint(ran: Ran) -> str:
@@ -249,7 +257,8 @@ def _complaint(ran: Ran) -> str:
         return "no answer"
     first = ran.out.strip().partition("\n")[0]
     told = facts.as_mapping(first)
-    errors = told.get("ServerErrors") or ran.err.strip().splitlines()
+    inside = told.get("ServerErrors")
+    errors = inside if isinstance(inside, list) and inside else ran.err.strip().splitlines()
     line = errors[0] if errors else "an answer without a version" if told else first
     return " ".join(str(line).split())[:160]
 
