@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.doctor.folder_machine import FolderMachine
+from tests.helpers import eventually, lives
 from workbench.doctor import chosen, examine, facts, host
 from workbench.doctor.checks import CHECKS
 from workbench.doctor.checks.base import Seen, check, failed, passed, warned
@@ -140,6 +141,31 @@ def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path):
     assert (ran.hung, ran.missing, ran.ok) == (True, False, False)
     assert machine.run("no-such-program-here").missing
     assert machine.run("sh", "-c", "echo out; echo err >&2").said == "out\n\nerr"
+
+
+def test_a_command_that_never_stops_talking_is_ended(tmp_path: Path):
+    """Nobody would read it all, and memory is not for it."""
+    machine = Machine(tmp_path, {"PATH": "/usr/bin:/bin"})
+    ran = machine.run("sh", "-c", "while :; do echo yes yes yes yes yes; done", timeout_s=30)
+
+    assert (ran.hung, ran.out) == (True, "")
+
+
+def test_what_still_runs_at_the_end_is_ended(tmp_path: Path):
+    """A program that a check waits for does not outlive the doctor, nor do its children."""
+    machine = Machine(tmp_path, {"PATH": "/usr/bin:/bin"})
+    script = f"sleep 600 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; wait"
+    waits = threading.Thread(
+        target=machine.run, args=("sh", "-c", script), kwargs={"timeout_s": 60}
+    )
+    waits.start()
+    assert eventually((tmp_path / "pid").exists)
+    machine.end_commands()
+    waits.join(10)
+    pid = int((tmp_path / "pid").read_text())
+
+    assert not waits.is_alive()
+    assert eventually(lambda: not lives(pid))
 
 
 def test_a_command_is_run_once_whoever_asks(tmp_path: Path):

@@ -115,7 +115,8 @@ def home(tmp_path: Path) -> Path:
 def _boot(key: str) -> str:
     phases = [{"name": "load weights", "began_s": 1.0, "ended_s": 3.5}]
     entry = {"at": "2026-11-25T07:00:00+00:00", "key": key, "total_s": 4.25, "phases": phases}
-    return f"{json.dumps(entry)}\ntorn {{\n"
+    odd = {"at": 1, "key": 2, "total_s": "x", "phases": [{"name": 3}]}
+    return f"[]\n{json.dumps(odd)}\n{json.dumps(entry)}\ntorn {{\n"
 
 
 def _keep_requests(path: Path) -> None:

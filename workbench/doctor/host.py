@@ -122,6 +122,7 @@ def _look_at_all(machine: Machine, checks: Sequence[HostCheck]) -> dict[str, See
     deadline_s = time.monotonic() + WHOLE_RUN_S
     for thread in threads:
         thread.join(max(0.0, deadline_s - time.monotonic()))
+    machine.end_commands()
     return {check.id: seen.get(check.id) or _no_answer() for check in checks}
 
 

@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import platform
+import selectors
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,6 +133,7 @@ class Machine:
         self.home = home
         self.variables = dict(environ)
         self.root = root
+        self._running: set[subprocess.Popen[bytes]] = set()
         self._asked: dict[tuple[str, ...], _Once] = {}
         self._lock = threading.Lock()
 
@@ -271,6 +274,11 @@ class Machine:
         except (OSError, ValueError, http.client.HTTPException):
             return None
 
+    def end_commands(self) -> None:
+        """End what still runs: nobody waits for it any more."""
+        for child in tuple(self._running):
+            _kill(child)
+
     def _run(self, argv: tuple[str, ...], timeout_s: float) -> Ran:
         program = shutil.which(argv[0], path=self.variables.get("PATH", os.defpath))
         if program is None:
@@ -286,7 +294,11 @@ class Machine:
             )
         except OSError as exc:
             return Ran(126, err=str(exc))
-        return _ended(child, timeout_s)
+        self._running.add(child)
+        try:
+            return _ended(child, timeout_s)
+        finally:
+            self._running.discard(child)
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
@@ -315,12 +327,32 @@ def _text(content: bytes) -> str:
 
 
 def _ended(child: subprocess.Popen[bytes], timeout_s: float) -> Ran:
-    with child:
+    """Read what it says until it ends, takes too long, or says more than anybody would read."""
+    deadline_s = time.monotonic() + timeout_s
+    said = {child.stdout: bytearray(), child.stderr: bytearray()}
+    with child, selectors.DefaultSelector() as waiting:
+        for pipe in said:
+            waiting.register(pipe, selectors.EVENT_READ)  # type: ignore[arg-type]  # it is a pipe
+        while waiting.get_map():
+            ready = waiting.select(max(0.0, deadline_s - time.monotonic()))
+            for key, _ in ready:
+                piece = os.read(key.fd, 1 << 16)
+                said[key.fileobj] += piece  # type: ignore[index]
+                if not piece:
+                    waiting.unregister(key.fileobj)
+            if not ready or max(map(len, said.values())) > LARGEST_CHARS:
+                _kill(child)
+                return Ran(None)
         try:
-            out, err = child.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            # Its children hold the pipes too.
-            os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
+            child.wait(max(0.0, deadline_s - time.monotonic()))
+        except subprocess.TimeoutExpired:  # it closed its output, and goes on
+            _kill(child)
             return Ran(None)
-    return Ran(child.returncode, _text(out)[:LARGEST_CHARS], _text(err)[:LARGEST_CHARS])
+    out, err = (_text(bytes(piece)) for piece in said.values())
+    return Ran(child.returncode, out, err)
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """End it with its children: they hold the pipes too."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)

@@ -61,9 +61,11 @@ def gather(
         machine: Another one than this.
     """
     machine = machine or this_machine(settings)
+    # Its checks ask at the same time; the versions are then among the answers.
+    doctor = _made(lambda: asdict(examine(machine)))
     made: dict[str, Callable[[], Any]] = {
         "versions": lambda: versions(machine, server.status()),
-        "doctor": lambda: asdict(examine(machine)),
+        "doctor": lambda: doctor,
         "settings": lambda: _settings(settings),
         "compose": lambda: _compose(machine),
         "boots": lambda: past.last_boots(settings.state_dir / "boots.jsonl"),

@@ -44,15 +44,19 @@ def last_boots(path: Path) -> list[dict[str, Any]]:
 def _boot(line: str) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
-        phases = [(phase["name"], phase["began_s"], phase["ended_s"]) for phase in entry["phases"]]
-        told = {"at": entry["at"], "of": entry["key"], "total_s": entry["total_s"]}
+        return {
+            "at": str(entry["at"]),
+            "of": str(entry["key"]),
+            "total_s": float(entry["total_s"]),
+            "phases": [_phase(**phase) for phase in entry["phases"]],
+        }
     except (ValueError, KeyError, TypeError):
         return None
-    return {**told, "phases": [{"name": name, **_took(*span)} for name, *span in phases]}
 
 
-def _took(began_s: float, ended_s: float | None) -> dict[str, float | None]:
-    return {"took_s": None if ended_s is None else round(ended_s - began_s, 3)}
+def _phase(*, name: str, began_s: float, ended_s: float | None) -> dict[str, Any]:
+    took_s = None if ended_s is None else round(float(ended_s) - float(began_s), 3)
+    return {"name": str(name), "took_s": took_s}
 
 
 def last_log(lines: Iterable[str]) -> dict[str, Any]:

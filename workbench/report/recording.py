@@ -133,6 +133,10 @@ class Recording(Machine):
         """Keep whose socket it is."""
         return self.answers.owners.setdefault(inode, self.shown.owner_of(inode))
 
+    def end_commands(self) -> None:
+        """Have the machine end what it still runs."""
+        self.shown.end_commands()
+
     def run(self, *argv: str, timeout_s: float = COMMAND_S) -> Ran:
         """Keep what a command came to."""
         return self.answers.commands.setdefault(argv, self.shown.run(*argv, timeout_s=timeout_s))

@@ -90,24 +90,32 @@ def doctor(
     )
     from ..views import doctor as seen
 
-    if (yes or dry_run) and not fix:
+    if (yes or dry_run) and fix is None:
         raise click.UsageError("--yes and --dry-run go with --fix ID.")
+    asked = {
+        "--compose or --profile": compose_file or profile,
+        "--explain": explain,
+        "--symptom": symptom,
+        "--fix": fix,
+        "--machine": folder,
+    }
+    named = [name for name, value in asked.items() if value is not None]
+    if len(named) > 1:
+        raise click.UsageError(f"{' and '.join(named)} are different questions; ask one.")
     settings = skin.session.settings
     if compose_file or profile:
         path = compose_file or _compose_file_in(settings.home)
         linted = lint(path, settings.variables_beside(path), profile=profile)
         return shown(views.lint_view(linted), as_json)
-    if explain:
+    if explain is not None:
         return shown(seen.explanation(*chosen([explain])), as_json)
-    if symptom:
+    if symptom is not None:
         return shown(seen.causes_view(causes(_text_or_file(symptom))), as_json)
-    if folder and fix:
-        raise click.UsageError("--fix is for this machine, and --machine for another one.")
     if folder:
         report = examine_folder(folder, checks=chosen(only, backend=backend))
         return shown(seen.host_view(report, every=bool(only)), as_json)
     machine = Machine(settings.home, settings.variables_beside(settings.home / ".env"))
-    if fix:
+    if fix is not None:
         mended = mend(fix, machine, really=yes and not dry_run)
         return shown(seen.mended_view(mended), as_json)
     examined = examine(machine, checks=chosen(only, backend=backend))

@@ -92,9 +92,9 @@ def docker_compose(machine: Machine) -> Seen:
 
     The old docker-compose 1.x cannot read the project's file.
     """
-    if _info(machine).missing:
-        return skipped("there is no docker on PATH")
     ran = machine.run("docker", "compose", "version", "--short", timeout_s=facts.DOCKER_S)
+    if ran.missing:
+        return skipped("there is no docker on PATH")
     version = facts.version_in(ran.out)
     if ran.ok and version:
         return passed(f"Compose {dotted(version)}")
