@@ -163,6 +163,14 @@ class Machine:
         except UNREADABLE:
             return False
 
+    def is_in_the_way(self, path: str | Path) -> bool:
+        """Whether something is there that is no folder; a link may lead nowhere."""
+        try:
+            found = self.at(path)
+            return not found.is_dir() and (found.exists() or found.is_symlink())
+        except UNREADABLE:
+            return False
+
     def glob(self, pattern: str) -> tuple[str, ...]:
         """List the paths that match, in order."""
         try:
@@ -198,11 +206,14 @@ class Machine:
         file = self.at(path).resolve()
         was = file.stat()
         beside = file.with_name(f".{file.name}.new")
-        beside.touch(0o600)
-        beside.write_bytes(file.read_bytes().replace(old, new))
-        os.chown(beside, was.st_uid, was.st_gid)
-        beside.chmod(was.st_mode)
-        beside.replace(file)
+        try:
+            beside.touch(0o600)
+            beside.write_bytes(file.read_bytes().replace(old, new))
+            os.chown(beside, was.st_uid, was.st_gid)
+            beside.chmod(was.st_mode)
+            beside.replace(file)
+        finally:
+            beside.unlink(missing_ok=True)  # it may hold a key, and somebody may have refused
 
     def free_bytes(self, path: str | Path) -> int | None:
         """Return the room on the disk of a folder, or of the nearest one above it that is there."""

@@ -91,6 +91,13 @@ class Recording(Machine):
             self.answers.folders.add(str(path))
         return there
 
+    def is_in_the_way(self, path: str | Path) -> bool:
+        """Look whether something is there that is no folder; it is kept as an empty file."""
+        in_the_way = self.shown.is_in_the_way(path)
+        if in_the_way:
+            self.answers.files.setdefault(str(path), "")
+        return in_the_way
+
     def glob(self, pattern: str) -> tuple[str, ...]:
         """List paths, and keep each."""
         found = self.shown.glob(pattern)

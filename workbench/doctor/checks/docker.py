@@ -112,7 +112,7 @@ def docker_compose(machine: Machine) -> Seen:
     "docker-desktop",
     area="docker",
     blocks=(COMPOSE,),
-    source="https://github.com/ROCm/rocm-install-on-linux/issues/80",
+    source="https://docs.docker.com/desktop/features/wsl/",
 )
 def docker_desktop(machine: Machine) -> Seen:
     """

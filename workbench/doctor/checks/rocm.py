@@ -46,7 +46,7 @@ TEXTS = (
         "Found 0 rocprofiler agents",
         "ROCm's profiler finds no GPU, and ends the program.",
         "export ROCPROFILER_REGISTER_ENABLED=0",
-        "https://github.com/unslothai/unsloth/issues/11212",
+        "https://github.com/unslothai/unsloth/pull/11212",
     ),
     (
         "hsa_init Failed",
