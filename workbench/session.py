@@ -355,7 +355,10 @@ class Session:
         """Gather what an issue needs: no secret, prompt or name is in it."""
         from .report import gather
 
-        return gather(self.settings, self.server, self.telemetry.frame)
+        def recorded() -> pd.DataFrame:
+            return self.telemetry.frame()  # to open it a Docker may have to answer
+
+        return gather(self.settings, self.server, recorded)
 
     def scrape(self) -> Scrape:
         """

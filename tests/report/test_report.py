@@ -7,6 +7,7 @@ import json
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from random import Random
 from string import ascii_letters, digits
@@ -16,7 +17,8 @@ import pandas as pd
 import pytest
 
 from workbench.doctor import Machine
-from workbench.report import gather, past
+from workbench.records import ServerStatus
+from workbench.report import bundle, gather, past
 from workbench.servers.remote import RemoteServer
 from workbench.session import Session
 from workbench.telemetry import Telemetry, TelemetryRecord
@@ -75,7 +77,7 @@ ERROR 11-25 07:00:11 [x.py:5] torch.OutOfMemoryError: HIP out of memory. {PROMPT
 COMPOSE = f"""\
 services:
   vllm:
-    image: vllm/vllm-openai:v0.33.0
+    image: registry.corp.example:5000/vllm/vllm-openai:v0.33.0
     command: --model x/y --api-key {PLANTED["VLLM_API_KEY"]}
     environment:
       HF_TOKEN: ${{HF_TOKEN}}
@@ -200,10 +202,11 @@ def test_the_report_has_what_an_issue_needs(home: Path):
     """Versions, verdicts, what would run, boots, the log's cause, errors as kinds, requests."""
     told = json.loads(_report(home, "--json").stdout)
 
-    assert {"workbench", "Python", "kernel", "vLLM", "Docker"} <= set(told["versions"])
+    assert {"workbench", "Python", "kernel", "Docker"} <= set(told["versions"])
+    assert (told["server"]["backend"], told["server"]["state"]) == ("embedded", "stopped")
     assert {it["id"] for it in told["doctor"]["findings"]} >= {"docker-engine", "compose-file"}
     assert {"name": "hf_token", "value": "set", "from": ".env: HF_TOKEN"} in told["settings"]
-    assert told["compose"]["would_run"][0]["image"] == "vllm/vllm-openai:v0.33.0"
+    assert told["compose"]["would_run"][0]["image"].endswith("/vllm/vllm-openai:v0.33.0")
     assert told["boots"] == [
         {
             "at": "2026-11-25T07:00:00+00:00",
@@ -231,7 +234,7 @@ def test_a_report_is_written_into_a_file(home: Path, tmp_path: Path):
 
     assert (done.returncode, "Read it before" in done.stdout) == (0, True)
     assert text.startswith("## workbench report")
-    assert text.count("\n### ") == 8
+    assert text.count("\n### ") == 9
 
 
 def test_what_breaks_is_a_line_of_the_report(tmp_path: Path):
@@ -243,13 +246,34 @@ def test_what_breaks_is_a_line_of_the_report(tmp_path: Path):
     settings = Session(base_url="http://127.0.0.1:9/v1", state_dir=str(tmp_path)).settings
     server = RemoteServer(settings.base_url or "", api_key=None)
     machine = Machine(tmp_path, {"PATH": ""})
-    bundle = gather(settings, server, broken, machine=machine)
-    shown = str(report_view(bundle))
+    told = gather(settings, server, broken, machine=machine)
+    shown = str(report_view(told))
 
-    assert bundle.sections["errors"] == {"not_told": "ValueError: file is not a database"}
-    assert "not_told" in bundle.sections["log"]
+    assert told.sections["errors"] == {"not_told": "ValueError: file is not a database"}
+    assert "not_told" in told.sections["log"]
     assert "It could not be told: ValueError: file is not a database" in shown
     assert "### Doctor\n\nReady for:" in shown
+
+
+def test_a_server_that_hangs_does_not_keep_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A Docker that takes connections and never answers: its sections say so."""
+    monkeypatch.setattr(bundle, "LONGEST_S", 0.05)
+    never = threading.Event()
+
+    class Hanging(RemoteServer):
+        def status(self) -> ServerStatus:
+            never.wait()
+            return super().status()
+
+    settings = Session(base_url="http://127.0.0.1:9/v1", state_dir=str(tmp_path)).settings
+    machine = Machine(tmp_path, {"PATH": ""})
+    told = gather(settings, Hanging("http://127.0.0.1:9/v1"), pd.DataFrame, machine=machine)
+    never.set()
+
+    assert told.sections["server"] == {"not_told": "no answer in time"}
+    assert told.sections["boots"] == []
 
 
 def test_markdown_of_others_stays_text(tmp_path: Path):
@@ -257,9 +281,9 @@ def test_markdown_of_others_stays_text(tmp_path: Path):
     settings = Session(base_url="http://127.0.0.1:9/v1", state_dir=str(tmp_path)).settings
     frame = pd.DataFrame({"status": ["error"], "model": ["a|b`<img src=x>\nc"]})
     server = RemoteServer(settings.base_url or "", api_key=None)
-    bundle = gather(settings, server, lambda: frame, machine=Machine(tmp_path, {"PATH": ""}))
+    told = gather(settings, server, lambda: frame, machine=Machine(tmp_path, {"PATH": ""}))
 
-    assert "| a\\|b'&lt;img src=x> c | error |" in str(report_view(bundle))
+    assert "| a\\|b'&lt;img src=x> c | error |" in str(report_view(told))
 
 
 def test_a_boot_that_failed_is_told_with_its_line():
@@ -270,3 +294,16 @@ def test_a_boot_that_failed_is_told_with_its_line():
 
     assert (told["was_ready"], told["reached"]) == (False, "load weights")
     assert told["since_ready"] == []
+
+
+def test_a_log_without_its_beginning_is_not_quoted():
+    """Docker rotates logs: what stands first may be an answer to somebody."""
+    told = past.last_log(
+        [
+            'INFO: 127.0.0.1 - "POST /v1/chat/completions HTTP/1.1" 200 OK',
+            "ERROR x torch.OutOfMemoryError: HIP out of memory. my landlord",
+        ]
+    )
+
+    assert (told["was_ready"], told["while_starting"]) == (True, [])
+    assert told["since_ready"] == ["gpu-out-of-memory"]

@@ -7,9 +7,12 @@ for.
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..doctor import Machine, examine, facts, lint
@@ -23,8 +26,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..doctor import Shown
+    from ..records import ServerStatus
     from ..servers.base import Server
     from ..settings import Settings
+
+LONGEST_S = 10.0
+"""For what others have to answer; the doctor has eight seconds of its own."""
 
 SHOWN_SETTINGS = frozenset(
     {"backend", "profile", "image", "model", "port", "max_model_len", "gpu_memory_utilization"}
@@ -61,21 +68,43 @@ def gather(
         machine: Another one than this.
     """
     machine = machine or this_machine(settings)
-    # Its checks ask at the same time; the versions are then among the answers.
-    doctor = _made(lambda: asdict(examine(machine)))
+    asked = {  # those that others answer, or do not
+        "doctor": _Asked(lambda: asdict(examine(machine))),
+        "versions": _Asked(lambda: versions(machine)),
+        "server": _Asked(lambda: _server(server.status())),
+        "log": _Asked(lambda: past.last_log(server.log())),
+        "recorded": _Asked(lambda: _recorded(requests())),
+    }
     made: dict[str, Callable[[], Any]] = {
-        "versions": lambda: versions(machine, server.status()),
-        "doctor": lambda: doctor,
+        "versions": asked["versions"].answer,
+        "doctor": asked["doctor"].answer,
         "settings": lambda: _settings(settings),
         "compose": lambda: _compose(machine),
+        "server": asked["server"].answer,
         "boots": lambda: past.last_boots(settings.state_dir / "boots.jsonl"),
-        "log": lambda: past.last_log(server.log()),
-        "errors": lambda: past.last_errors(requests()),
-        "requests": lambda: past.requests_by_model(requests()),
+        "log": asked["log"].answer,
+        **{name: partial(_part, asked["recorded"], name) for name in ("errors", "requests")},
     }
     told = {"made_at": datetime.now(UTC).isoformat(timespec="seconds")}
     sections = told | {name: _made(make) for name, make in made.items()}
     return Bundle(redactor_for(machine).data(sections))
+
+
+class _Asked:
+    """A question on a thread of its own, so that a Docker that hangs does not keep the others."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._answers: list[Any] = []
+        self._until_s = time.monotonic() + LONGEST_S
+        self._thread = threading.Thread(
+            target=lambda: self._answers.append(_made(make)), daemon=True
+        )
+        self._thread.start()
+
+    def answer(self) -> Any:
+        """Wait for what came; at the latest until its time is up."""
+        self._thread.join(max(0.0, self._until_s - time.monotonic()))
+        return self._answers[0] if self._answers else {"not_told": "no answer in time"}
 
 
 def this_machine(settings: Settings) -> Machine:
@@ -88,6 +117,38 @@ def _made(make: Callable[[], Any]) -> Any:
         return make()
     except Exception as exc:  # the report of a broken installation is wanted most
         return {"not_told": f"{type(exc).__name__}: {exc}"}
+
+
+def _recorded(frame: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "errors": _made(partial(past.last_errors, frame)),
+        "requests": _made(partial(past.requests_by_model, frame)),
+    }
+
+
+def _part(asked: _Asked, name: str) -> Any:
+    """Take a part of an answer; what keeps it from being there is each part's."""
+    told = asked.answer()
+    return told.get(name, told)
+
+
+def _server(status: ServerStatus) -> dict[str, Any]:
+    """Say what runs, in a line for each fact that an issue may turn on."""
+    container = status.container
+    return {
+        "backend": status.backend,
+        "state": str(status.state),
+        "detail": status.detail,
+        "healthy": status.healthy,
+        "vLLM": status.version,
+        "models": [model.name for model in status.models],
+        "max_model_len": [model.max_model_len for model in status.models],
+        "started_at": status.started_at.isoformat() if status.started_at else None,
+        "rss_bytes": status.rss_bytes,
+        "image": container.image if container else None,
+        "image_digest": container.image_digest if container else None,
+        "restarts": container.restarts if container else None,
+    }
 
 
 def _settings(settings: Settings) -> list[dict[str, str]]:

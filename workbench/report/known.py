@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from ..doctor import Machine
 from ..doctor.facts import expanded, state_dir
 from ..doctor.secrets import Secrets, is_secret_name
+from ..servers.compose_cli import FILE_NAMES
 from ..settings import Settings
 from .redaction import Redactor
 
@@ -134,6 +135,7 @@ def _people(machine: Machine) -> Iterator[str]:
         yield from (host, host.partition(".")[0])
     for path in machine.glob("/mnt/c/Users/*"):
         yield Path(path).name
+    yield from _registries(machine)
     for name, value in variables.items():
         if "://" in value or _PROXY.search(name):
             hosts = value.split(",") if name.lower() == "no_proxy" else [value]
@@ -141,3 +143,11 @@ def _people(machine: Machine) -> Iterator[str]:
                 yield re.split(r"[/:?]", host.rpartition("://")[2].rpartition("@")[2])[0].strip(
                     " .*"
                 )
+
+
+def _registries(machine: Machine) -> Iterator[str]:
+    """Hosts that images are named with: an own registry is nobody's business."""
+    files = (machine.read(machine.home / name) or "" for name in FILE_NAMES)
+    named = re.findall(r"image:\s*[\"']?(?:\$\{\w+:?-)?([\w.-]+(?::\d+)?)/", "\n".join(files))
+    named.append(machine.variables.get("WORKBENCH_IMAGE", "").partition("/")[0])
+    yield from (host.partition(":")[0] for host in named if "." in host or ":" in host)

@@ -8,6 +8,7 @@ taken from it, by its name.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,11 @@ ERRORS = 10
 
 READ_LINES = 20_000
 """Of a log. A boot has some hundred, and a server that runs for days millions."""
+
+LONGEST_LINE = 2000
+
+# A log whose beginning was rotated away has requests in it before any sign of a start.
+_SERVES = re.compile(r"Received request|Added request|prompt throughput|\"(?:GET|POST) /")
 
 ERROR_COLUMNS = (
     *("timestamp", "model", "status", "error_type", "http_status", "finish_reason", "duration_s"),
@@ -62,16 +68,17 @@ def _phase(*, name: str, began_s: float, ended_s: float | None) -> dict[str, Any
 def last_log(lines: Iterable[str]) -> dict[str, Any]:
     """Say how far a log's boot came, and what is known to go wrong in it."""
     whole = iter(lines)
-    reader, before = BootReader(), []
+    reader, before, was_serving = BootReader(), list[str](), False
     for line in islice(whole, READ_LINES):
         reader.feed(line, at_s=0.0)
-        if reader.phases()[-1].name == FIRST_TOKEN:
+        was_serving = bool(_SERVES.search(line[:LONGEST_LINE]))
+        if was_serving or reader.phases()[-1].name == FIRST_TOKEN:
             break
         before.append(line)
     names = [phase.name for phase in reader.phases()]
     return {
         "reached": names[-1],
-        "was_ready": names[-1] == FIRST_TOKEN,
+        "was_ready": names[-1] == FIRST_TOKEN or was_serving,
         "while_starting": [
             {"id": known.id, "cause": known.cause, "line": known.line}
             for known in all_known(before)

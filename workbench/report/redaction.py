@@ -54,20 +54,24 @@ _FORMS = tuple(
         (r"(?<=\bBasic )[\w+/=-]{4,}", re.IGNORECASE),
         (r"(?<=\bBearer )[^\s\"',;]+", re.IGNORECASE),
         (r"(?<=\bcookie: )[^\r\n\"']+", re.IGNORECASE),
-        (r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b", 0),
+        (r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}\b", 0),
         (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE),
         (r"(?<=GPU-)[0-9a-f]{16,}", re.IGNORECASE),
-        # Long, and no word: Base64 by its end, hexadecimal that is no digest, letters and digits.
-        (r"(?<![\w+/])(?=\S*[a-z])(?=\S*\d)(?=\S*[A-Z])[\w+/-]{20,}={1,2}(?!\w)", 0),
+        # Hexadecimal that is no image's digest.
         (r"(?<!sha256:)(?<![0-9a-f])[0-9a-f]{32,}(?![0-9a-f])", re.IGNORECASE),
-        (r"(?<![\w/])(?=\w*[a-z])(?=\w*[A-Z])(?=\w*\d)[A-Za-z0-9+]{32,}(?!\w)", 0),
     )
 )
+# Long, and no word if it has letters of both kinds and digits: Base64 by its end, or any.
+_WORD = re.compile(r"(?<![\w+/])[\w+/-]{20,}={1,2}(?!\w)|(?<![\w/+])[A-Za-z0-9+]{32,}(?![\w/])")
+_KINDS = tuple(map(re.compile, ("[a-z]", "[A-Z]", "[0-9]")))
+
 # {"api_key": "…"}, api-key: …, x-api-key=…
 _PAIR = re.compile(
     r"(?P<name>[\w-]{1,80})(?P<between>[\"']?\s*[:=]\s*(?P<quote>\\?[\"']))(?P<value>.{1,4096}?)(?P=quote)"
 )
-_LINE = re.compile(r"^(?P<name>\s*[\w-]{1,80})(?P<between>:\s+)(?P<value>\S.*)$", re.MULTILINE)
+_LINE = re.compile(
+    r"^(?P<name>[ \t]{0,80}[\w-]{1,80})(?P<between>:[ \t]{1,80})(?P<value>\S.*)$", re.MULTILINE
+)
 
 # Not 6.6.87.2-microsoft, nor 32.0.23033.1002: versions of kernels and drivers have four parts too.
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
@@ -115,6 +119,7 @@ class Redactor:
             text = pairs.sub(_without_value, text)
         for form in _FORMS:
             text = form.sub(HIDDEN, text)
+        text = _WORD.sub(_unless_a_word, text)
         return self.nobodys(text)
 
     def data(self, value: Any) -> Any:
@@ -140,10 +145,10 @@ class Redactor:
         """Take away only whose it is: folders, names, hosts, addresses."""
         for place, instead in self._places:
             text = re.sub(rf"{re.escape(place)}(?![\w-])", lambda _: instead, text)  # noqa: B023
+        text = self._people.sub("someone", text) if self._people else text
         text = _HOME.sub("me", text)
         text = _HOST.sub(_public_host, text)
-        text = _ADDRESS.sub("x.x.x.x", text)
-        return self._people.sub("someone", text) if self._people else text
+        return _ADDRESS.sub("x.x.x.x", text)
 
     def _without_pieces(self, text: str) -> str:
         """Find what was cut off a secret: any eight of its characters in a row."""
@@ -198,6 +203,10 @@ def _any_of(words: Iterable[str], *, before: str = "", after: str = "") -> re.Pa
     if not known:
         return None
     return re.compile(f"{before}(?:{'|'.join(map(re.escape, known))}){after}", re.IGNORECASE)
+
+
+def _unless_a_word(found: re.Match[str]) -> str:
+    return HIDDEN if all(kind.search(found[0]) for kind in _KINDS) else found[0]
 
 
 def _without_value(found: re.Match[str]) -> str:

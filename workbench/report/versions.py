@@ -7,19 +7,15 @@ from __future__ import annotations
 import platform
 import re
 from importlib import metadata
-from typing import TYPE_CHECKING
 
 from .. import units
 from ..doctor import Machine, facts
 from ..doctor.image import dotted
 
-if TYPE_CHECKING:
-    from ..records import ServerStatus
-
 LIBRARIES = ("openai", "pandas", "jupyterlab", "ipykernel", "docker", "huggingface_hub")
 
 
-def versions(machine: Machine, status: ServerStatus) -> dict[str, str | None]:
+def versions(machine: Machine) -> dict[str, str | None]:
     """List versions by name; what is not there, or does not answer, is ``None``."""
     distribution, number = facts.ubuntu(machine)
     image, windows, rocm = facts.image(machine), facts.windows(machine), facts.rocm_version(machine)
@@ -36,8 +32,6 @@ def versions(machine: Machine, status: ServerStatus) -> dict[str, str | None]:
         "ROCm": dotted(rocm) if rocm else None,
         "profile": facts.chosen_profile(machine),
         "image": image.name if image else None,
-        "server": f"{status.backend}, {status.state}",
-        "vLLM": status.version,
         "Docker": _docker(machine),
         "Compose": _first(machine, "docker", "compose", "version", "--short"),
         "Node": _first(machine, "node", "--version"),

@@ -42,10 +42,11 @@ def markdown(bundle: Bundle) -> str:
     told = bundle.sections
     parts = [
         f"## workbench report ({told['made_at']})",
-        _section("Versions", told["versions"], _versions),
+        _section("Versions", told["versions"], _facts),
         _section("Doctor", told["doctor"], _doctor),
         _section("Settings", told["settings"], _table),
         _section("Compose", told["compose"], _compose),
+        _section("Server", told["server"], _facts),
         _section("Last boots", told["boots"], _boots),
         _section("The server's log", told["log"], _log),
         _section("Last errors", told["errors"], _table),
@@ -62,9 +63,9 @@ def _section(title: str, told: Any, write: Any) -> str:
     return f"### {title}\n\n{text}"
 
 
-def _versions(told: Mapping[str, str | None]) -> str:
-    known = [(name, value) for name, value in told.items() if value is not None]
-    return _rows(("what", "version"), known)
+def _facts(told: Mapping[str, Any]) -> str:
+    known = [(name, value) for name, value in told.items() if value not in (None, [])]
+    return _rows(("what", "is"), known)
 
 
 def _doctor(told: Mapping[str, Any]) -> str:
