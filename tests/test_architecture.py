@@ -26,6 +26,7 @@ LEVELS = (
     {"boot", "session", "serving", "switch", "conversation", "batch", "headless", "doctor"}
     | {
         "probe",
+        "report",
         "smoke",
         "typescript",
         "planning",

@@ -285,6 +285,16 @@ def test_the_doctor_says_by_its_status_what_it_came_to(project: Path):
     }
     found = json.loads(runs["unsure"].stdout)
 
+    wrong = [
+        ("--explain", ""),
+        ("--symptom", "x", "--fix", "port"),
+        ("--machine", str(project), "--fix", "port"),
+        ("--machine", str(project)),
+        ("--yes",),
+    ]
+    refused = [workbench("doctor", *arguments, home=project).returncode for arguments in wrong]
+
+    assert refused == [2] * len(wrong)
     assert [done.returncode for done in runs.values()] == [0, 1, 2, 4]
     assert runs["explained"].stdout.startswith("node (embedded)\nIs there a Node")
     assert "get.docker.com" in runs["failed"].stdout

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .predictions import Prediction
     from .probe import Probe
     from .reconcile import Reconciliation
+    from .report import Bundle
     from .smoke import SmokeReport
     from .telemetry import Telemetry
     from .vram import Plan
@@ -285,6 +286,15 @@ class Session:
         found = probe(server.base_url, api_key=server.api_key, model=model, on_progress=on_progress)
         keep(found, self.settings.state_dir / "probes.jsonl")
         return found
+
+    def report(self) -> Bundle:
+        """Gather what an issue needs: no secret, prompt or name is in it."""
+        from .report import gather
+
+        def recorded() -> pd.DataFrame:
+            return self.telemetry.frame()  # to open it a Docker may have to answer
+
+        return gather(self.settings, self.server, recorded)
 
     def scrape(self) -> Scrape:
         """

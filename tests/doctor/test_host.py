@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import tomllib
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from tests.doctor.folder_machine import FolderMachine
+from tests.helpers import eventually, lives
 from workbench.doctor import chosen, examine, facts, host
 from workbench.doctor.checks import CHECKS
 from workbench.doctor.checks.base import Seen, check, failed, passed, warned
@@ -97,6 +99,26 @@ def test_what_stops_something_is_mended_first_and_from_below(laptop: FolderMachi
     assert not report.ok
 
 
+@pytest.mark.parametrize(
+    ("name", "ready", "next_step"),
+    [
+        ("plain-laptop", "embedded, compose/cpu", "workbench up"),
+        ("serving", "embedded, compose/cpu", "workbench up"),
+        ("wsl-rocdxg-image", "embedded, compose/wsl-rocdxg", "workbench up --backend compose"),
+        ("native-rocm", "embedded, compose/rocm", "workbench up --backend compose"),
+        ("cuda", "embedded, compose/cuda", "workbench up --backend compose"),
+    ],
+)
+def test_a_healthy_machine_reads_well(name: str, ready: str, next_step: str, tmp_path: Path):
+    """Only what is as it should be, how long it took, what it is ready for, what to type."""
+    view = host_view(examine(FolderMachine(name, tmp_path)))
+    lines = str(view).splitlines()
+
+    assert re.fullmatch(r"\d+ PASS, \d+ SKIP in [\d.]+ \w+", lines[0])
+    assert {line.split()[0] for line in lines[1:-2]} == {"PASS"}
+    assert lines[-2:] == [f"ready for: {ready}", f"next: {next_step}"]
+
+
 def test_secrets_of_the_environment_are_not_shown(tmp_path: Path):
     """What a program repeats of a token is starred."""
     machine = FolderMachine("plain-laptop", tmp_path)
@@ -119,6 +141,31 @@ def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path):
     assert (ran.hung, ran.missing, ran.ok) == (True, False, False)
     assert machine.run("no-such-program-here").missing
     assert machine.run("sh", "-c", "echo out; echo err >&2").said == "out\n\nerr"
+
+
+def test_a_command_that_never_stops_talking_is_ended(tmp_path: Path):
+    """Nobody would read it all, and memory is not for it."""
+    machine = Machine(tmp_path, {"PATH": "/usr/bin:/bin"})
+    ran = machine.run("sh", "-c", "while :; do echo yes yes yes yes yes; done", timeout_s=30)
+
+    assert (ran.hung, ran.out) == (True, "")
+
+
+def test_what_still_runs_at_the_end_is_ended(tmp_path: Path):
+    """A program that a check waits for does not outlive the doctor, nor do its children."""
+    machine = Machine(tmp_path, {"PATH": "/usr/bin:/bin"})
+    script = f"sleep 600 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; wait"
+    waits = threading.Thread(
+        target=machine.run, args=("sh", "-c", script), kwargs={"timeout_s": 60}
+    )
+    waits.start()
+    assert eventually((tmp_path / "pid").exists)
+    machine.end_commands()
+    waits.join(10)
+    pid = int((tmp_path / "pid").read_text())
+
+    assert not waits.is_alive()
+    assert eventually(lambda: not lives(pid))
 
 
 def test_a_command_is_run_once_whoever_asks(tmp_path: Path):

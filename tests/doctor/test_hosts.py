@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.folder_machine import HOSTS, FolderMachine, described
+from tests.doctor.folder_machine import HOSTS, NAMES, FolderMachine, described
 from workbench.doctor import examine
 from workbench.doctor.checks import CHECKS
 from workbench.records import Verdict
-
-NAMES = sorted(path.name for path in HOSTS.iterdir() if path.is_dir())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -64,6 +64,39 @@ def test_scripts_rights_and_a_missing_folder_are_mended(machine: Machine):
     assert (machine.home / "models").is_dir()
 
 
+@pytest.mark.parametrize("form", ["a file", "a link that leads nowhere"])
+def test_what_is_in_the_way_is_left_to_a_person(machine: Machine, form: str):
+    """Where models/ should be; nothing is moved or overwritten."""
+    models = machine.home / "models"
+    if form == "a file":
+        models.write_text("kept")
+    else:
+        models.symlink_to("/nowhere/at/all")
+    mended = mend("models-folder", machine, really=True)
+
+    assert (mended.can, mended.ok) == (False, False)
+    assert form in mended.before.seen
+    assert models.is_symlink() or models.read_text() == "kept"
+
+
+def test_a_file_that_may_not_be_replaced_stays_and_leaves_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+):
+    """Somebody else's .env: no copy of its keys remains beside it."""
+    env = machine.home / ".env"
+    env.write_bytes(b"HF_TOKEN=x\r\n")
+
+    def refused(*_: object) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr("workbench.doctor.machine.os.chown", refused)
+    with pytest.raises(PermissionError):
+        mend("env-line-ends", machine, really=True)
+
+    assert env.read_bytes() == b"HF_TOKEN=x\r\n"
+    assert [path.name for path in machine.home.iterdir()] == [".env"]
+
+
 def test_what_needs_root_or_a_decision_is_left_to_a_person(machine: Machine):
     """The commands are shown, --yes or not; the status is 1."""
     mended = mend("docker-engine", machine, really=True)

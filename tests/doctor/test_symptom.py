@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from workbench.doctor import causes
+from workbench.doctor.checks import CHECKS
 from workbench.doctor.checks.rocm import TEXTS
+from workbench.doctor.symptom import BEHIND
 from workbench.views.doctor import causes_view
 
 BOOTS = Path(__file__).parent.parent / "data/boots"
@@ -39,6 +42,31 @@ def test_a_log_is_read_as_a_failed_boot_is():
 def test_a_sentence_finds_the_check_that_speaks_of_it(sentence: str, id: str):
     """By the words that few other checks have."""
     assert causes(sentence)[0].id == id
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("torch.cuda.is_available() is False", ["torch-runtime", "dev-dxg", "hsa-shadowed"]),
+        ("CUDA/ROCm available: False, torch says GPU not available", ["torch-runtime"]),
+        ("HTTP 401 Unauthorized", ["server-key", "hub-token"]),
+        ("behind nginx the answer arrives all at once", ["stream-in-pieces", "proxy"]),
+        ("OSError: [Errno 98] Address already in use", ["port"]),
+    ],
+)
+def test_what_several_checks_explain_is_ranked(text: str, first: list[str]):
+    """The likeliest first, and each says how to make the check."""
+    found = [cause for cause in causes(text) if cause.fix.startswith("workbench doctor --only")]
+
+    assert [cause.id for cause in found][: len(first)] == first
+
+
+def test_every_explanation_is_a_check():
+    """And each is a pattern."""
+    ids = {check.id for check in CHECKS}
+
+    assert {id for _, named in BEHIND for id in named} <= ids
+    assert all(re.compile(pattern) for pattern, _ in BEHIND)
 
 
 @pytest.mark.parametrize("text", [said for said, *_ in TEXTS])

@@ -17,10 +17,12 @@ The checks of the machine::
 
     machine          files, commands, URLs: the only place that looks at it
     facts            what several checks want to know
+    sockets          who listens on a port, here and in Windows
     support          which combinations somebody has said something about
     checks           one function for each thing that goes wrong, a file for each subject
     host             the door: all at once, each isolated and bounded
     mend             what can be mended without root and without risk
+    folder_machine   another machine, in a folder
     symptom          what may be behind a text that somebody saw (pure)
 """
 
@@ -28,6 +30,7 @@ from __future__ import annotations
 
 from .compose_lint import Report, lint
 from .effective import Shown
+from .folder_machine import examine_folder
 from .host import HostReport, chosen, examine
 from .machine import Machine
 from .mend import Mended, mend
@@ -43,6 +46,7 @@ __all__ = [
     "causes",
     "chosen",
     "examine",
+    "examine_folder",
     "lint",
     "mend",
 ]

@@ -19,6 +19,11 @@ from .machine import Machine, Ran
 POWERSHELL_S = 6.0
 """It starts in one to two seconds, and in more when Windows is busy."""
 
+DOCKER_S = 3.0
+
+INSIDE_S = 2.5
+"""A container starts in half a second, and Python in it in another."""
+
 ROCMINFO_S = 5.0
 """It wakes the card, through Windows under WSL."""
 
@@ -66,19 +71,32 @@ def ask_windows(machine: Machine) -> Ran:
 def windows(machine: Machine) -> Windows | None:
     """Read what Windows answered; ``None`` if it cannot be asked."""
     ran = ask_windows(machine) if is_wsl(machine) else Ran(None, missing=True)
-    said = as_mapping(ran.out) if ran.ok else {}
+    said = as_mapping(_json_in(ran.out)) if ran.ok else {}
     if not said:
         return None
-    cards = [card for card in said.get("cards") or [] if isinstance(card, dict)]
+    listed = said.get("cards")
+    cards = [it for it in listed if isinstance(it, dict)] if isinstance(listed, list) else []
     cards.sort(key=lambda card: not card.get("RadeonSoftwareVersion"))
     first: Mapping[str, Any] = cards[0] if cards else {}
-    used = said.get("used")
+    card = first.get("DriverDesc")
     return Windows(
-        build=said.get("build"),
-        card=first.get("DriverDesc"),
+        build=_number(said.get("build")),
+        card=card if isinstance(card, str) else None,
         adrenalin=version_in(str(first.get("RadeonSoftwareVersion") or "")),
-        used_bytes=int(used) if used else None,
+        used_bytes=_number(said.get("used")),
     )
+
+
+def _number(value: object) -> int | None:
+    """Take a number that counts something; PowerShell writes large ones as text at times."""
+    text = str(value)
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) and text != "0" else None
+
+
+def _json_in(said: str) -> str:
+    """Find the line of JSON; a profile or a warning of PowerShell's may stand before it."""
+    lines = (line.strip() for line in said.splitlines())
+    return next((line for line in lines if line.startswith("{")), "")
 
 
 def as_mapping(text: str) -> dict[str, Any]:
@@ -183,10 +201,59 @@ def image(machine: Machine) -> Image | None:
     return read_image(told or DEFAULT_IMAGES[profile])
 
 
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What an image says of itself; ``None`` where it does not."""
+
+    vllm: Version | None
+    rocm: Version | None
+
+
+# The container sees neither network nor folders, and ends by itself should nobody wait for it.
+_ASK_IMAGE = (
+    *("docker", "run", "--rm", "--pull", "never", "--network", "none"),
+    *("--entrypoint", "timeout"),
+)
+_SAY_VERSIONS = (
+    "echo rocm $(cat /opt/rocm/.info/version 2>/dev/null); "
+    "echo vllm $(python3 -c 'from importlib.metadata import version as v; print(v(\"vllm\"))' "
+    "2>/dev/null)"
+)
+
+
+def has_image(machine: Machine, name: str) -> bool:
+    """Whether an image is here."""
+    return machine.run("docker", "image", "inspect", name, timeout_s=DOCKER_S).ok
+
+
+def inside(machine: Machine) -> Inside | None:
+    """Ask the image that would run for its versions; ``None`` if it is not here or cannot run."""
+    it = image(machine)
+    if it is None or not has_image(machine, it.name):
+        return None
+    asked = (*_ASK_IMAGE, it.name, "10", "sh", "-c", _SAY_VERSIONS)
+    ran = machine.run(*asked, timeout_s=INSIDE_S)
+    told = dict(re.findall(r"^(rocm|vllm) (\d+(?:\.\d+)*)", ran.out, re.MULTILINE))
+    if not ran.ok:
+        return None
+    return Inside(vllm=version_in(told.get("vllm", "")), rocm=version_in(told.get("rocm", "")))
+
+
 def mem_total_bytes(machine: Machine) -> int | None:
     """Return the memory that this Linux has."""
     found = re.search(r"^MemTotal:\s+(\d+) kB", machine.read("/proc/meminfo") or "", re.MULTILINE)
     return int(found[1]) * 1024 if found else None
+
+
+def swap_total_bytes(machine: Machine) -> int | None:
+    """Return the swap space that this Linux has."""
+    found = re.search(r"^SwapTotal:\s+(\d+) kB", machine.read("/proc/meminfo") or "", re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
+
+
+def state_dir(machine: Machine) -> Path:
+    """Return where the workbench keeps what it knows of its server."""
+    return machine.home / (machine.variables.get("WORKBENCH_STATE_DIR") or ".workbench")
 
 
 def expanded(machine: Machine, path: str) -> Path:

@@ -39,12 +39,15 @@ class HostReport:
             nothing of the whole.
 
         unsure: Something could not be looked at.
+
+        took_s: How long it took to look.
     """
 
     findings: tuple[Finding, ...]
     ready_for: tuple[str, ...]
     next_step: str | None
     unsure: bool
+    took_s: float
 
     @property
     def ok(self) -> bool:
@@ -83,7 +86,9 @@ def _no_such(what: str, name: str, known: Sequence[str]) -> ConfigError:
 
 def examine(machine: Machine, *, checks: Sequence[HostCheck] = CHECKS) -> HostReport:
     """Run the checks, each on a thread of its own."""
+    began_s = time.monotonic()
     seen = _look_at_all(machine, checks)
+    took_s = time.monotonic() - began_s
     secrets = _secrets_of(machine)
     # Mending goes from below upwards, as the checks are listed: Windows, WSL, ROCm, Docker. A
     # fault that stops something comes before one that does not. The sort is stable.
@@ -95,6 +100,7 @@ def examine(machine: Machine, *, checks: Sequence[HostCheck] = CHECKS) -> HostRe
         ready_for=ready,
         next_step=_next_step(order, seen, ready) if looked_at else None,
         unsure=any(it.unsure for it in seen.values()),
+        took_s=took_s,
     )
 
 
@@ -116,6 +122,7 @@ def _look_at_all(machine: Machine, checks: Sequence[HostCheck]) -> dict[str, See
     deadline_s = time.monotonic() + WHOLE_RUN_S
     for thread in threads:
         thread.join(max(0.0, deadline_s - time.monotonic()))
+    machine.end_commands()
     return {check.id: seen.get(check.id) or _no_answer() for check in checks}
 
 

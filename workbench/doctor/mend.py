@@ -98,6 +98,8 @@ def _scripts_line_ends(machine: Machine) -> list[Step]:
 
 def _models_folder(machine: Machine) -> list[Step]:
     path = machine.home / "models"
+    if machine.is_in_the_way(path):
+        return []  # whose it is, a person knows
     return [Step(f"{path} is made", lambda: machine.make_folder(path))]
 
 

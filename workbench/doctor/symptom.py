@@ -1,8 +1,9 @@
 """
 What may be behind a text that somebody saw: an error, a log, or a sentence of their own. Pure.
 
-Known texts come first: those of a boot that failed, then those of rocminfo. A sentence is compared
-with what the checks say of themselves; rare words count more.
+Known texts come first: those of a boot that failed, then those of rocminfo, then those that
+several checks explain. A sentence is compared with what the checks say of themselves; rare words
+count more.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..failures import all_known
 from .checks import CHECKS
 from .checks.base import HostCheck
 from .checks.rocm import TEXTS
 
-MOST = 5
+MOST = 6
 
 ENOUGH = 4.0
 """Of a sentence's likeness to a check: about two words that few others have."""
@@ -29,8 +30,33 @@ EMPTY = frozenset(
     | {"from", "have", "instead", "into", "none", "only", "other", "take", "which", "without"}
 )
 
+LONGEST_LINE = 2000
+
 LONGEST_SENTENCE = 60
 """Words. A log has all words in it, and is like everything."""
+
+BEHIND: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        r"cuda\.is_available\(\)|is_available\(\).{0,40}\bfalse\b"
+        r"|torch\b.{0,60}\b(?:cuda|gpu)\b.{0,40}\b(?:not available|unavailable|false)\b",
+        ("torch-runtime", "dev-dxg", "hsa-shadowed", "dxg-detection", "rocm-stack", "kfd-rights"),
+    ),
+    (
+        r"\b401\b.{0,40}unauthori[sz]ed|incorrect api key|invalid api key",
+        ("server-key", "hub-token", "model-access"),
+    ),
+    (
+        r"all at once|in one piece|(?:stream|sse)\w*.{0,60}(?:buffer|delay|whole)",
+        ("stream-in-pieces", "proxy"),
+    ),
+    (
+        r"address already in use|port is already allocated|ports are not available",
+        ("port",),
+    ),
+    (r"connection refused|couldn't connect to server", ("port", "proxy", "wsl-network")),
+    (r"no space left on device", ("image-present", "disk-for-models", "disk-for-engine")),
+)
+"""What a text has (in any case), and the checks that may explain it, the likeliest first."""
 
 _WORD = re.compile(r"[a-z][\w.-]+|/[\w/.-]+")
 
@@ -62,7 +88,7 @@ def causes(text: str) -> tuple[Cause, ...]:
     said = {cause.because for cause in boots}
     found = [*boots, *(cause for cause in _of_rocminfo(text) if cause.because not in said)]
     by_id: dict[str, Cause] = {}
-    for cause in (*found, *_alike(text)):
+    for cause in (*found, *_explained(text), *_alike(text)):
         by_id.setdefault(cause.id, cause)
     return tuple(by_id.values())[:MOST]
 
@@ -90,6 +116,16 @@ def _of_rocminfo(text: str) -> Iterator[Cause]:
                 source=source,
                 is_known=True,
             )
+
+
+def _explained(text: str) -> Iterator[Cause]:
+    by_id = {check.id: check for check in CHECKS}
+    for pattern, ids in BEHIND:
+        known = re.compile(pattern, re.IGNORECASE)
+        line = next((line for line in text.splitlines() if known.search(line[:LONGEST_LINE])), None)
+        if line:
+            for id in ids:
+                yield replace(_to_check(by_id[id], []), because=line.strip(), is_known=True)
 
 
 def _alike(text: str) -> list[Cause]:

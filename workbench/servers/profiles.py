@@ -31,6 +31,13 @@ FIRST_FOR_ROCM_10 = (1, 2, 1)
 
 ROCDXG_PLACES = ("opt/rocm/lib", "usr/lib", "usr/lib/x86_64-linux-gnu", "usr/local/lib")
 
+LOOKED_AT = (
+    *("dev/dxg", "dev/kfd", "proc/driver/nvidia/version", "usr/lib/wsl/lib/libcuda.so.1"),
+    *(f"{place}/librocdxg.so" for place in ROCDXG_PLACES),
+    *("opt/rocm/lib/libhsa-runtime64.so.1", "opt/rocm/share/rocdxg/dids.conf"),
+)
+"""Every file whose being there decides something here."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:

@@ -15,6 +15,7 @@ from .chat import chat, chat_options
 from .checks import doctor, probe, smoke
 from .models import models, plan
 from .notebooks import run
+from .report import report
 from .server import down, logs, restart, status, up, use
 from .telemetry import last_options, last_requests, telemetry
 
@@ -32,7 +33,7 @@ _VERBS = (
     *(up, down, restart, use, status, logs),
     *(models, plan),
     *(chat, smoke, probe, doctor),
-    *(telemetry, run),
+    *(telemetry, run, report),
 )
 
 

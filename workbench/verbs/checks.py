@@ -54,6 +54,12 @@ def probe(skin: Skin, /, as_json: bool) -> Shown:
     "--yes", is_flag=True, help="With --fix: do it, if it needs no root and risks nothing."
 )
 @click.option("--dry-run", is_flag=True, help="With --fix: only say what would be done.")
+@click.option(
+    "--machine",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Look at a machine that `workbench report --capture` wrote, and not at this one.",
+)
 @json_option
 @click.pass_obj
 def doctor(
@@ -69,6 +75,7 @@ def doctor(
     fix: str | None,
     yes: bool,
     dry_run: bool,
+    folder: Path | None,
     as_json: bool,
 ) -> Shown:
     """Say what is wrong with this machine or a compose file, what to mend first, and how."""
@@ -77,24 +84,38 @@ def doctor(
         causes,
         chosen,
         examine,
+        examine_folder,
         lint,
         mend,
     )
     from ..views import doctor as seen
 
-    if (yes or dry_run) and not fix:
+    if (yes or dry_run) and fix is None:
         raise click.UsageError("--yes and --dry-run go with --fix ID.")
+    asked = {
+        "--compose or --profile": compose_file or profile,
+        "--explain": explain,
+        "--symptom": symptom,
+        "--fix": fix,
+        "--machine": folder,
+    }
+    named = [name for name, value in asked.items() if value is not None]
+    if len(named) > 1:
+        raise click.UsageError(f"{' and '.join(named)} are different questions; ask one.")
     settings = skin.session.settings
     if compose_file or profile:
         path = compose_file or _compose_file_in(settings.home)
-        report = lint(path, settings.variables_beside(path), profile=profile)
-        return shown(views.lint_view(report), as_json)
-    if explain:
+        linted = lint(path, settings.variables_beside(path), profile=profile)
+        return shown(views.lint_view(linted), as_json)
+    if explain is not None:
         return shown(seen.explanation(*chosen([explain])), as_json)
-    if symptom:
+    if symptom is not None:
         return shown(seen.causes_view(causes(_text_or_file(symptom))), as_json)
+    if folder:
+        report = examine_folder(folder, checks=chosen(only, backend=backend))
+        return shown(seen.host_view(report, every=bool(only)), as_json)
     machine = Machine(settings.home, settings.variables_beside(settings.home / ".env"))
-    if fix:
+    if fix is not None:
         mended = mend(fix, machine, really=yes and not dry_run)
         return shown(seen.mended_view(mended), as_json)
     examined = examine(machine, checks=chosen(only, backend=backend))

@@ -36,7 +36,7 @@ def host_view(report: HostReport, *, every: bool = False) -> View:
     faults = [finding for finding in report.findings if finding.verdict not in QUIET]
     listed = [it for it in report.findings if every or it.verdict is not Verdict.SKIP]
     return View(
-        title=", ".join(told),
+        title=f"{', '.join(told)} in {units.seconds(report.took_s)}",
         rows=tuple((it.verdict.upper(), it.id, _short(it.seen)) for it in listed),
         note="\n\n".join(filter(None, [*map(_fault, faults), _closing(report)])),
         data=asdict(report) | {"ok": report.ok},

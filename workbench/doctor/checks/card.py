@@ -4,6 +4,8 @@ The card's memory, as far as this machine can tell, and NVIDIA's driver.
 
 from __future__ import annotations
 
+import re
+
 from ... import units
 from ...records import GpuStatus
 from ...servers.gpu import NVIDIA_QUERY, parse_nvidia
@@ -16,6 +18,8 @@ WANTED = 0.85
 
 HELD_BY_WINDOWS_BYTES = int(1.5 * 2**30)
 """A desktop alone takes about 0.4 GiB; more is a browser or a game."""
+
+_BYTES = re.compile(r"\s*[0-9]{1,15}\s*")
 
 
 @check(
@@ -89,7 +93,7 @@ def _amd(machine: Machine) -> list[GpuStatus]:
     for used in machine.glob("/sys/class/drm/card*/device/mem_info_vram_used"):
         total = machine.read(used.replace("vram_used", "vram_total")) or ""
         now = machine.read(used) or ""
-        if now.strip().isdigit() and total.strip().isdigit():
+        if _BYTES.fullmatch(now) and _BYTES.fullmatch(total):
             name = f"AMD {used.split('/')[4]}"
             found.append(
                 GpuStatus(name=name, memory_used_bytes=int(now), memory_total_bytes=int(total))

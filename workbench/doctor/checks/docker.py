@@ -5,7 +5,6 @@ Docker: is it there, may it be used, is it the right one, and has it what the im
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from ... import units
@@ -25,7 +24,6 @@ FOR_ANY_BYTES = 10 * 2**30
 
 INSTALL = "https://docs.docker.com/engine/install/"
 NO_ANSWER = "Docker gives no answer"
-DOCKER_S = 3.0
 
 
 @check("docker-engine", area="docker", blocks=(COMPOSE,), source=INSTALL)
@@ -45,9 +43,9 @@ def docker_engine(machine: Machine) -> Seen:
     if "permission denied" in ran.said:
         return skipped("this user may not ask it; see docker-rights")
     info = _told(machine)
-    if not info.get("ServerVersion"):
+    if not info:
         return failed(
-            f"docker info: {_first_line(ran.said)}",
+            f"docker info: {_complaint(ran)}",
             fix="sudo systemctl start docker   # without systemd: sudo service docker start",
         )
     version = facts.version_in(info["ServerVersion"])
@@ -76,7 +74,7 @@ def docker_rights(machine: Machine) -> Seen:
     ran = _info(machine)
     if "permission denied" in ran.said:
         return failed(
-            f"docker info: {_first_line(ran.said)}",
+            f"docker info: {_complaint(ran)}",
             fix="sudo usermod -aG docker $USER   # then log in again, or: newgrp docker",
         )
     return passed("docker info answers") if _told(machine) else skipped(NO_ANSWER)
@@ -94,14 +92,17 @@ def docker_compose(machine: Machine) -> Seen:
 
     The old docker-compose 1.x cannot read the project's file.
     """
-    if _info(machine).missing:
+    ran = machine.run("docker", "compose", "version", "--short", timeout_s=facts.DOCKER_S)
+    if ran.missing:
         return skipped("there is no docker on PATH")
-    ran = machine.run("docker", "compose", "version", "--short", timeout_s=DOCKER_S)
     version = facts.version_in(ran.out)
     if ran.ok and version:
         return passed(f"Compose {dotted(version)}")
+    said = _complaint(ran)
+    if "unknown" in said or "not a docker command" in said:
+        said = "there is no such command"
     return failed(
-        f"docker has no Compose: {_first_line(ran.said) if ran.said else 'no answer'}",
+        f"docker compose: {said}",
         fix="sudo apt install docker-compose-plugin   # from Docker's own packages\n"
         "sudo apt install docker-compose-v2       # from Ubuntu's",
     )
@@ -111,7 +112,7 @@ def docker_compose(machine: Machine) -> Seen:
     "docker-desktop",
     area="docker",
     blocks=(COMPOSE,),
-    source="https://github.com/ROCm/rocm-install-on-linux/issues/80",
+    source="https://docs.docker.com/desktop/features/wsl/",
 )
 def docker_desktop(machine: Machine) -> Seen:
     """
@@ -174,7 +175,8 @@ def docker_nvidia(machine: Machine) -> Seen:
     info = _told(machine)
     if not info:
         return skipped(NO_ANSWER)
-    runtimes = info.get("Runtimes") or {}
+    named = info.get("Runtimes")
+    runtimes = named if isinstance(named, dict) else {}
     if facts.has_nvidia(machine) and info.get("OperatingSystem") != "Docker Desktop":
         if "nvidia" in runtimes or machine.exists("/usr/bin/nvidia-ctk"):
             return passed("NVIDIA's container toolkit is there")
@@ -208,10 +210,10 @@ def image_present(machine: Machine) -> Seen:
     info, image = _told(machine), facts.image(machine)
     if not info or image is None:
         return skipped(NO_ANSWER if not info else "no image is known for this machine")
-    ran = machine.run("docker", "image", "inspect", image.name, timeout_s=DOCKER_S)
+    ran = machine.run("docker", "image", "inspect", image.name, timeout_s=facts.DOCKER_S)
     if ran.ok:
         return passed(f"{image.name} is here{_size_of(ran.out)}")
-    root = info.get("DockerRootDir", "/var/lib/docker")
+    root = info["DockerRootDir"] or "/var/lib/docker"
     free = machine.free_bytes(root)
     seen = f"{image.name} is not here yet; {units.size(free)} free at {root}"
     needed = FOR_AMD_BYTES if image.family in ("amd", "rocm") else FOR_ANY_BYTES
@@ -226,26 +228,39 @@ def image_present(machine: Machine) -> Seen:
 
 def _size_of(out: str) -> str:
     try:
-        size = json.loads(out)[0]["Size"]
+        size = int(json.loads(out)[0]["Size"])
     except (ValueError, LookupError, TypeError):
         return ""
     return f", {units.size(size)}"
 
 
 def _info(machine: Machine) -> Ran:
-    return machine.run("docker", "info", "--format", "{{json .}}", timeout_s=DOCKER_S)
+    return machine.run("docker", "info", "--format", "{{json .}}", timeout_s=facts.DOCKER_S)
 
 
 def _told(machine: Machine) -> dict[str, Any]:
     """Return what the engine says of itself; empty if it does not answer."""
     info = facts.as_mapping(_info(machine).out)
-    return info if info.get("ServerVersion") else {}
+    version = info.get("ServerVersion")
+    return {**info, **_texts(info)} if isinstance(version, str) and version else {}
 
 
-def _first_line(text: str) -> str:
-    errors = (facts.as_mapping(text.splitlines()[0]) if text else {}).get("ServerErrors")
-    line = str(errors[0]) if errors else next(iter(text.splitlines()), "nothing")
-    return re.sub(r"\s+", " ", line)[:160]
+def _texts(info: dict[str, Any]) -> dict[str, str]:
+    """Take as text what is one everywhere; podman, which may be called docker, differs."""
+    named = ("OperatingSystem", "DockerRootDir", "DefaultRuntime")
+    return {name: value if isinstance(value := info.get(name), str) else "" for name in named}
+
+
+def _complaint(ran: Ran) -> str:
+    """Find the sentence: newer engines say it within their JSON, older ones beside it."""
+    if not ran.said:
+        return "no answer"
+    first = ran.out.strip().partition("\n")[0]
+    told = facts.as_mapping(first)
+    inside = told.get("ServerErrors")
+    errors = inside if isinstance(inside, list) and inside else ran.err.strip().splitlines()
+    line = errors[0] if errors else "an answer without a version" if told else first
+    return " ".join(str(line).split())[:160]
 
 
 CHECKS = (

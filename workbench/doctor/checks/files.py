@@ -19,7 +19,7 @@ FOR_A_MODEL_BYTES = 20 * 2**30
 _ASSIGNED = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=\s*(.+?)\s*$")
 
 
-@check("project-place", area="files", source="https://github.com/vllm-project/vllm/issues/28381")
+@check("project-place", area="files", source="https://github.com/vllm-project/vllm/issues/10116")
 def project_place(machine: Machine) -> Seen:
     """
     Does the project lie on Linux's own file system?
@@ -69,6 +69,11 @@ def models_folder(machine: Machine) -> Seen:
     path = machine.home / "models"
     if machine.is_folder(path):
         return passed(f"{path} is there")
+    if machine.is_in_the_way(path):
+        return warned(
+            f"{path} is a file, or a link that leads nowhere",
+            fix=f"mv {path} {path}.old && mkdir {path}   # or mend the link",
+        )
     return warned(f"{path} is not there", fix=f"mkdir -p {path}")
 
 

@@ -46,7 +46,7 @@ TEXTS = (
         "Found 0 rocprofiler agents",
         "ROCm's profiler finds no GPU, and ends the program.",
         "export ROCPROFILER_REGISTER_ENABLED=0",
-        "https://github.com/unslothai/unsloth/issues/11212",
+        "https://github.com/unslothai/unsloth/pull/11212",
     ),
     (
         "hsa_init Failed",
@@ -99,15 +99,17 @@ def stack_pairing(machine: Machine) -> Seen:
     profile, image = facts.chosen_profile(machine), facts.image(machine)
     if profile not in ("wsl-legacy", "wsl-rocdxg") or image is None:
         return skipped("only under WSL with a Radeon a library of the host goes into the container")
-    if image.rocm is None:
+    inside = facts.inside(machine)
+    rocm = (inside.rocm if inside else None) or image.rocm
+    if rocm is None:
         return skipped(f"the name {image.name} does not tell its ROCm", unsure=True)
     if profile == "wsl-legacy":
-        return _legacy_pair(machine, image.rocm, image.name)
+        return _legacy_pair(machine, rocm, image.name)
     version = facts.package_version(machine, "rocdxg-roct")
     if not version:
         return skipped("librocdxg was built here; its version is not known", unsure=True)
-    seen = f"librocdxg {dotted(version)}, {image.name} has ROCm {dotted(image.rocm)}"
-    if _pairs(version, image.rocm):
+    seen = f"librocdxg {dotted(version)}, {image.name} has ROCm {dotted(rocm)}"
+    if _pairs(version, rocm):
         return passed(seen)
     return failed(seen, fix=_pair_fix(version))
 

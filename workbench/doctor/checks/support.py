@@ -54,6 +54,8 @@ def _applying(machine: Machine, row: Row, rocm: Version) -> Seen:
 def _off(machine: Machine, row: Row) -> str:
     """Say in what a machine differs from its row."""
     distribution, version = facts.ubuntu(machine)
+    if distribution != "ubuntu" and facts.is_wsl(machine):
+        return ""  # wsl-distribution says it
     if distribution != "ubuntu" or version not in row.ubuntu:
         return f"the row is for Ubuntu {', '.join(row.ubuntu)}"
     cards = facts.cards_in(facts.rocminfo(machine).out)

@@ -22,6 +22,9 @@ FIRST_ADRENALIN_FOR_ROCDXG = (26, 2, 2)
 ENOUGH_BYTES = 22 * 2**30
 """``memory=24GB`` in .wslconfig, of which Linux shows a little less."""
 
+MUCH_BYTES = 44 * 2**30
+"""With 48 GB a model for one card fits into memory twice."""
+
 RESTART = "# in PowerShell\nwsl --shutdown"
 NO_WSL = "this is not WSL"
 NO_RADEON = "no Radeon under WSL here"
@@ -56,6 +59,33 @@ def wsl_version(machine: Machine) -> Seen:
             why=f"vLLM pins no memory with a kernel below {dotted(OLDEST_KERNEL)}: it is slower.",
             fix="# in PowerShell\nwsl --update\nwsl --shutdown",
         )
+    return passed(seen)
+
+
+@check(
+    "wsl-distribution",
+    area="wsl",
+    source="https://rocm.docs.amd.com/projects/radeon-ryzen/en/latest/docs/install/installrad/wsl/howto_wsl.html",
+)
+def wsl_distribution(machine: Machine) -> Seen:
+    """
+    Is it a Linux that AMD has packages for in WSL?
+
+    It supports Ubuntu there. The distribution of Docker Desktop is no place to work in: it has no
+    ROCm, and an update replaces it.
+    """
+    if not facts.is_wsl(machine):
+        return skipped(NO_WSL)
+    name = machine.variables.get("WSL_DISTRO_NAME", "")
+    distribution, version = facts.ubuntu(machine)
+    seen = f"/etc/os-release: {distribution or units.UNKNOWN} {version}".strip()
+    fix = "# in PowerShell\nwsl --install -d Ubuntu-24.04"
+    if name.startswith("docker-desktop"):
+        return warned(f"WSL_DISTRO_NAME={name}", fix=fix)
+    if not distribution:
+        return skipped("/etc/os-release does not say", unsure=True)
+    if distribution != "ubuntu" and facts.is_radeon_wsl(machine):
+        return warned(seen, fix=fix)
     return passed(seen)
 
 
@@ -201,6 +231,29 @@ def wsl_memory(machine: Machine) -> Seen:
     )
 
 
+@check("wsl-swap", area="wsl", source=f"{WSL_CONFIG}#main-wsl-settings")
+def wsl_swap(machine: Machine) -> Seen:
+    """
+    Has WSL swap space, if its memory is short?
+
+    While weights are read they pass through memory. Without swap the kernel ends the process, and
+    the log has no reason for it.
+    """
+    if not facts.is_wsl(machine) or not facts.wants_gpu(machine):
+        return skipped("no GPU under WSL here")
+    swap, total = facts.swap_total_bytes(machine), facts.mem_total_bytes(machine)
+    if swap is None or total is None:
+        return skipped("/proc/meminfo does not say", unsure=True)
+    told = _wslconfig(machine, "swap")
+    seen = f"SwapTotal {units.size(swap)}" + (f", .wslconfig: swap={told}" if told else "")
+    if swap or total >= MUCH_BYTES:
+        return passed(seen)
+    return warned(
+        f"{seen}, and MemTotal {units.size(total)}",
+        fix="# in %UserProfile%\\.wslconfig\n[wsl2]\nswap=16GB\n" + RESTART,
+    )
+
+
 @check("wsl-network", area="wsl", source=f"{WSL_CONFIG}#main-wsl-settings")
 def wsl_network(machine: Machine) -> Seen:
     """
@@ -233,6 +286,7 @@ def _wslconfig(machine: Machine, name: str) -> str | None:
 
 CHECKS = (
     wsl_version,
+    wsl_distribution,
     windows_answers,
     windows_build,
     adrenalin_driver,
@@ -240,5 +294,6 @@ CHECKS = (
     libdxcore,
     wsl_systemd,
     wsl_memory,
+    wsl_swap,
     wsl_network,
 )
