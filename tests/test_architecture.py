@@ -45,7 +45,8 @@ MACHINES = 2
 # Third-party packages that do I/O have one home each.
 HOMES = {
     # What `migrate` writes is an application's, and nothing here imports it.
-    "openai": {"client/openai_adapter.py", "migrate/adapters/llm_client.py"},
+    "openai": {"client/openai_adapter.py", "migrate/adapters/llm_client.py"}
+    | {"compat/llama_cpp.py"},
     "langchain_openai": {"migrate/adapters/llm_langchain.py"},
     "langchain_core": {"migrate/adapters/llm_langchain.py"},
     "huggingface_hub": {"hub/api.py", "hub/refusals.py"},

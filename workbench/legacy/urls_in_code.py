@@ -31,7 +31,7 @@ def address(node: cst.BaseExpression, texts: Mapping[str, cst.BaseExpression]) -
     if known is not None and known is not node:
         rest = {name: text for name, text in texts.items() if name != code(node)}
         return address(known, rest)
-    # os.environ.get("URL", "http://…") and os.getenv: the default says what it is.
+    # The default of an environment variable says what it is.
     if isinstance(node, cst.Call) and len(node.args) == 2:
         return address(node.args[1].value, texts)
     return f"{{{code(node)}}}"
