@@ -4,6 +4,7 @@ Answers in the form that llama-cpp-python gives them: OpenAI's, as dictionaries.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -153,7 +154,8 @@ def _text_logprobs(logprobs: Sequence[TokenLogprob]) -> Json | None:
         at += len(each.token)
     return {
         "tokens": [each.token for each in logprobs],
-        "token_logprobs": [each.logprob for each in logprobs],
+        # The first token of a prompt that is echoed has none.
+        "token_logprobs": [None if math.isnan(each.logprob) else each.logprob for each in logprobs],
         "top_logprobs": [dict(each.top) for each in logprobs],
         "text_offset": offsets,
     }

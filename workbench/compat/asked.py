@@ -54,7 +54,9 @@ def sampling(said: Mapping[str, Any], *, seed: int | None) -> SamplingParams:
     """
     refuse(said, NOT_HERE)
     if said["temperature"] < 0:
-        raise unsupported("temperature below 0", "temperature=1.0, top_p=1.0 and top_k=0 do it")
+        raise unsupported(
+            f"temperature={said['temperature']}", "temperature=1.0, top_p=1.0 and top_k=0 do it"
+        )
     stop = said["stop"] or ()
     return SamplingParams(
         temperature=said["temperature"],

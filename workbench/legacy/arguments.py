@@ -4,7 +4,7 @@ The arguments of a call, moved: old names and meanings in, new ones out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import libcst as cst
@@ -61,7 +61,7 @@ def move(interface: Interface, given: Sequence[Given]) -> Moved:
     if interface.name == "ollama_generate":
         _one_message(given, moved)
     if all(each.name is not None for each in given):
-        _say_defaults(interface, {each.name for each in given}, moved)
+        _say_defaults(interface, {each.name: code(each.value) for each in given}, moved)
     return moved
 
 
@@ -138,12 +138,17 @@ def _move_said(each: Given, rule: Rule, moved: Moved) -> None:
         moved.arguments.append(Given(rule.becomes, value, each.comma))
 
 
-def _say_defaults(interface: Interface, said: set[str | None], moved: Moved) -> None:
+CUTS = ("top_p", "top_k", "min_p")
+"""What a greedy answer has no use for."""
+
+
+def _say_defaults(interface: Interface, said: Mapping[str | None, str], moved: Moved) -> None:
     rules = parameter_map().rules[interface.table]
     unsaid = []
+    greedy = said.get("temperature") in ("0", "0.0")
     for name, default in parameter_map().defaults(interface).items():
         rule = rules[name]
-        if name in said:
+        if name in said or (greedy and name in CUTS):
             continue
         value = cst.parse_expression(default if isinstance(default, str) else repr(default))
         if rule.extra:

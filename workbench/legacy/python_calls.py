@@ -84,12 +84,12 @@ def _constructor(work: Work, node: cst.Call) -> bool:
     moved = Moved(decide=["its arguments cannot be told"]) if given is None else Moved()
     if given is not None and kind != "ollama":
         moved = move_server(given)
-    imported = isinstance(node.func, cst.Name) and kind == "llama_cpp"
+    owner = node.func.value if isinstance(node.func, cst.Attribute) else node.func
+    # `Llama(…)` and `Llama.from_pretrained(…)` of an imported class; else `llama_cpp.Llama(…)`.
+    imported = kind == "llama_cpp" and isinstance(owner, cst.Name) and owner.value == "Llama"
     name = "LLM" if imported else f"{ADAPTER}.LLM"
     if not imported:
         work.imports.add(ADAPTER)
-    if isinstance(node.func, cst.Attribute) and code(node.func.value) in ("Llama", "llama.Llama"):
-        name = "LLM"  # Llama.from_pretrained, with the class imported
     work.adapters.add(f"{ADAPTER}.py")
     work.add(
         node,

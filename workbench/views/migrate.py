@@ -5,6 +5,7 @@ How a migration looks: its places one by one, then the checklist; and two sides'
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from .. import units
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from ..legacy import Place
     from ..migrate import Migration
+    from ..migrate.compare import Comparison, Pair
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,3 +92,46 @@ def _data(migration: Migration) -> dict[str, object]:
         "written": [str(path) for path in migration.written],
         "checklist": [asdict(item) for item in migration.checklist],
     }
+
+
+MAX_PROMPT = 40
+
+
+def comparison_view(found: Comparison) -> View:
+    """Show both sides' answers: a line each, then the texts that differ."""
+    same = sum(pair.same for pair in found.pairs)
+    failed = any(pair.failed for pair in found.pairs)
+    return View(
+        title=f"{same} of {len(found.pairs)} the same: {found.old} (old) and {found.new} (new), "
+        f"temperature {found.params.temperature:g}, seed {found.params.seed}",
+        columns=("prompt", "same", "words alike", "tokens", "finish reason", "time"),
+        numeric=frozenset({"words alike"}),
+        rows=tuple(map(_pair_row, found.pairs)),
+        note="\n\n".join(_pair_text(pair) for pair in found.pairs if not pair.same) or None,
+        data=asdict(found) | {"same": same},
+        ok=not failed,
+    )
+
+
+def _pair_row(pair: Pair) -> tuple[str, ...]:
+    old, new = pair.old, pair.new
+    return (
+        shorten(pair.prompt, MAX_PROMPT, placeholder=" …"),
+        "yes" if pair.same else "no",
+        str(pair.words_alike),
+        f"{_known(old.output_tokens)} → {_known(new.output_tokens)}",
+        f"{old.finish_reason or units.UNKNOWN} → {new.finish_reason or units.UNKNOWN}",
+        f"{units.seconds(old.duration_s)} → {units.seconds(new.duration_s)}",
+    )
+
+
+def _known(count: int | None) -> str:
+    return units.UNKNOWN if count is None else str(count)
+
+
+def _pair_text(pair: Pair) -> str:
+    lines = [pair.prompt.strip()]
+    for side, answer in (("old", pair.old), ("new", pair.new)):
+        said = answer.error and f"failed: {answer.error}"
+        lines.append(wrapped(f"{side}: {said or answer.text.strip()}"))
+    return "\n".join(lines)
