@@ -129,7 +129,7 @@ class Answers:
                 called = self.parents[parent]
                 if isinstance(called, cst.Call) and called.func is parent:
                     parent, depth = called, depth + 1
-                    text += "()" if not called.args else "(…)"
+                    text = _call_step(text, called)
             else:
                 return steps
             node = parent
@@ -168,6 +168,15 @@ class Answers:
             raise UncertainError(f"{target.value} is given values in more than one place")
         nodes = [access.node for access in assignments[0].references]
         return [node for node in nodes if isinstance(node, cst.Name)]
+
+
+def _call_step(attribute: str, call: cst.Call) -> str:
+    """Write ``.json()``; ``.get("response", "")`` is the key itself."""
+    if not call.args:
+        return f"{attribute}()"
+    if attribute == ".get" and isinstance(call.args[0].value, cst.SimpleString):
+        return f"[{call.args[0].value.value}]"
+    return f"{attribute}(…)"
 
 
 def _as_key(step: str) -> str:

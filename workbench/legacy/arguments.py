@@ -323,7 +323,7 @@ def _layout(like: cst.Call | cst.Dict) -> Layout:
     commas = [each.comma for each in elements if isinstance(each.comma, cst.Comma)]
     trailing = bool(elements) and isinstance(elements[-1].comma, cst.Comma)
     if trailing and isinstance(like, cst.Call):
-        after = commas[-1].whitespace_after
+        after = _without_comment(commas[-1].whitespace_after)
     if _breaks(before):
         between: cst.BaseParenthesizableWhitespace = before
     else:
@@ -332,25 +332,33 @@ def _layout(like: cst.Call | cst.Dict) -> Layout:
     return Layout(before, between, after, trailing)
 
 
+def _without_comment(
+    space: cst.BaseParenthesizableWhitespace,
+) -> cst.BaseParenthesizableWhitespace:
+    """Return white space as another argument may have it."""
+    if isinstance(space, cst.ParenthesizedWhitespace):
+        return space.with_changes(first_line=cst.TrailingWhitespace())
+    return space
+
+
 def _breaks(space: cst.BaseParenthesizableWhitespace) -> bool:
     return isinstance(space, cst.ParenthesizedWhitespace)
 
 
 def _args(given: Sequence[Given], layout: Layout) -> list[cst.Arg]:
     tight = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
-    between = cst.Comma(whitespace_after=layout.between)
     arguments = [
         cst.Arg(
             each.value,
             keyword=cst.Name(each.name) if each.name else None,
             equal=tight if each.name else cst.MaybeSentinel.DEFAULT,
             star="" if each.name else "**",
-            comma=_with_its_comment(each.comma, layout) or between,
+            comma=_comma(each.comma, layout.between),
         )
         for each in given
     ]
     if arguments:
-        last = cst.Comma(whitespace_after=layout.after) if layout.trailing else None
+        last = _comma(given[-1].comma, layout.after) if layout.trailing else None
         arguments[-1] = arguments[-1].with_changes(
             comma=last or cst.MaybeSentinel.DEFAULT,
             whitespace_after_arg=cst.SimpleWhitespace("") if last else layout.after,
@@ -358,11 +366,11 @@ def _args(given: Sequence[Given], layout: Layout) -> list[cst.Arg]:
     return arguments
 
 
-def _with_its_comment(comma: cst.Comma | None, layout: Layout) -> cst.Comma | None:
-    """Keep a comma that a comment may follow; other arguments come after it now."""
-    if comma is None or not isinstance(comma.whitespace_after, cst.ParenthesizedWhitespace):
-        return None
-    if not isinstance(layout.between, cst.ParenthesizedWhitespace):
-        return comma
-    space = comma.whitespace_after.with_changes(last_line=layout.between.last_line)
-    return comma.with_changes(whitespace_after=space)
+def _comma(own: cst.Comma | None, space: cst.BaseParenthesizableWhitespace) -> cst.Comma:
+    """Write a comma with the comment that an argument had behind its own, and *space* after it."""
+    there = own.whitespace_after if own else None
+    if not isinstance(there, cst.ParenthesizedWhitespace):
+        return cst.Comma(whitespace_after=space)
+    if not isinstance(space, cst.ParenthesizedWhitespace):
+        return cst.Comma(whitespace_after=there)
+    return cst.Comma(whitespace_after=space.with_changes(first_line=there.first_line))

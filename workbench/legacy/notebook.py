@@ -17,7 +17,7 @@ from .python import read_python
 _BORDER = "#<workbench-cell>"
 _KEPT = "#<workbench-line>"
 
-_NOT_PYTHON = re.compile(r"\s*[%!?]|.*\?\s*$")
+_NOT_PYTHON = re.compile(r"\s*[%!?]|.*\?\s*$|\s*[\w.,\s]+=\s*[%!]")
 
 
 def read_notebook(text: str) -> Reading:

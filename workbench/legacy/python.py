@@ -4,6 +4,7 @@ Python: what talks to a model, and the same code over ``llm_client``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -87,6 +88,21 @@ def one_line(text: str) -> str:
     return flat if len(flat) <= MAX_SEEN else f"{flat[: MAX_SEEN - 1]}…"
 
 
+# What any place has in it. Reading a module takes a third of a second, and most have nothing.
+_LIBRARY = re.compile(
+    r"\b(?:llama_cpp|ctransformers|llm_client|create_chat_completion|OpenAI\()"
+    r"|(?:import|from) (?:ollama|langchain)|# migrate: "
+)
+_BY_HAND = re.compile(r"\.(?:post|get|request|stream)\(")
+_PATH = re.compile(
+    r"/(?:v1|api|chat|completions?|infill|embedding|tokenize|detokenize|slots|props)\b"
+)
+
+
+def _is_worth_reading(text: str) -> bool:
+    return bool(_LIBRARY.search(text) or (_BY_HAND.search(text) and _PATH.search(text)))
+
+
 def read_python(text: str) -> Reading:
     """
     Read a module.
@@ -94,6 +110,8 @@ def read_python(text: str) -> Reading:
     Raises:
         libcst.ParserSyntaxError: It is no Python.
     """
+    if not _is_worth_reading(text):
+        return Reading(text=text)
     from .python_calls import Calls
     from .python_imports import imports
 

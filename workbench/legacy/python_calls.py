@@ -307,6 +307,9 @@ def _request(
         work.add(node, interface.title, None, items=(2, 4), decide=decide)
         return False
     streams = any(each.name == "stream" and code(each.value) != "False" for each in given)
+    if body is not None and interface.table == "ollama":
+        # Ollama's own default, over HTTP.
+        streams = streams or all(each.name != "stream" for each in given)
     items = _items(given, streams)
     try:
         if work.answers.f_string(node):
