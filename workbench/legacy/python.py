@@ -83,8 +83,8 @@ class Work:
 
 
 def one_line(text: str) -> str:
-    """Write code on one line, and not too long a one."""
-    flat = " ".join(text.split())
+    """Write code on one line, and not too long a one. For reading, and not for writing."""
+    flat = re.sub(r",? \)", ")", " ".join(text.split()).replace("( ", "("))
     return flat if len(flat) <= MAX_SEEN else f"{flat[: MAX_SEEN - 1]}…"
 
 
