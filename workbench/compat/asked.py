@@ -40,7 +40,7 @@ def unsupported(what: str, instead: str | None) -> UnsupportedArgumentError:
     """Make the error."""
     return UnsupportedArgumentError(
         f"A server has nothing like llama.cpp's {what}.",
-        hint=instead and f"{instead[0].upper()}{instead[1:]}.",
+        hint=instead,
         argument=what.partition("=")[0],
     )
 

@@ -120,7 +120,8 @@ def _move_one(each: Given, rules: object, interface: Interface, moved: Moved) ->
 
 def _move_said(each: Given, rule: Rule, moved: Moved) -> None:
     said = code(each.value)
-    if rule.change:
+    greedy = each.name == "temperature" and said in GREEDY
+    if rule.change and not greedy:
         moved.changes.append(f"{each.name}: {rule.change}")
     if rule.server:
         moved.changes.append(f"{each.name}={said} is the server's: {rule.server}")
@@ -138,6 +139,8 @@ def _move_said(each: Given, rule: Rule, moved: Moved) -> None:
         moved.arguments.append(Given(rule.becomes, value, each.comma))
 
 
+GREEDY = ("0", "0.0")
+
 CUTS = ("top_p", "top_k", "min_p")
 """What a greedy answer has no use for."""
 
@@ -145,7 +148,7 @@ CUTS = ("top_p", "top_k", "min_p")
 def _say_defaults(interface: Interface, said: Mapping[str | None, str], moved: Moved) -> None:
     rules = parameter_map().rules[interface.table]
     unsaid = []
-    greedy = said.get("temperature") in ("0", "0.0")
+    greedy = said.get("temperature") in GREEDY
     for name, default in parameter_map().defaults(interface).items():
         rule = rules[name]
         if name in said or (greedy and name in CUTS):

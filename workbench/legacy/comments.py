@@ -41,5 +41,11 @@ def comments_above(lines: Sequence[str], number: int) -> set[str]:
     return {text for _line, text in comments_in(lines[first : number - 1])}
 
 
+def below(lines: Sequence[str], number: int) -> str:
+    """Return the first line of code below the comment on line *number*."""
+    rest = (line.strip() for line in lines[number:])
+    return next((line for line in rest if line and not line.startswith(("#", "//"))), "")
+
+
 _BEGINS = re.compile(rf"\s*(?:#|//) {WORD}(?P<text>.*)")
 _MORE = re.compile(rf"\s*(?:#|//) {_GOES_ON}(?P<text>\S.*)")

@@ -13,7 +13,7 @@ from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider, Qualif
 
 from .answers import Answers, Edit, Edits, UncertainError
 from .arguments import code
-from .comments import comment_lines, comments_above, comments_in
+from .comments import below, comment_lines, comments_above, comments_in
 from .holders import Holders, holders
 from .places import Place, Reading, State
 
@@ -84,7 +84,8 @@ class Work:
 
 def one_line(text: str) -> str:
     """Write code on one line, and not too long a one. For reading, and not for writing."""
-    flat = re.sub(r",? \)", ")", " ".join(text.split()).replace("( ", "("))
+    bare = re.sub(r"  #.*$", "", text, flags=re.MULTILINE)
+    flat = re.sub(r",? \)", ")", " ".join(bare.split()).replace("( ", "("))
     return flat if len(flat) <= MAX_SEEN else f"{flat[: MAX_SEEN - 1]}…"
 
 
@@ -145,7 +146,7 @@ def _undecided(work: Work, places: Sequence[Place]) -> list[Place]:
         Place(
             line=number,
             what="left to decide",
-            seen=work.lines[number - 1].strip(),
+            seen=below(work.lines, number),
             state=State.DECIDE,
             decide=(text,),
             items=(7,) if "records" in text else (4,),

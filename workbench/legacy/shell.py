@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .comments import comment_lines, comments_above, comments_in
+from .comments import below, comment_lines, comments_above, comments_in
 from .parameters import parameter_map
 from .places import Place, Reading, State
 from .urls_in_code import known_path
@@ -49,7 +49,7 @@ def read_shell(text: str) -> Reading:
         Place(
             line=number,
             what="left to decide",
-            seen=lines[number - 1].strip(),
+            seen=below(lines, number),
             state=State.DECIDE,
             decide=(note,),
         )

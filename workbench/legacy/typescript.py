@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .comments import comment_lines, comments_above, comments_in
+from .comments import below, comment_lines, comments_above, comments_in
 from .places import Place, Reading, State
 from .urls_in_code import LOCAL, known_path
 
@@ -49,7 +49,7 @@ def _read(text: str, *, certain: bool) -> Reading:
         Place(
             line=number,
             what="left to decide",
-            seen=lines[number - 1].strip(),
+            seen=below(lines, number),
             state=State.DECIDE,
             decide=(note,),
         )

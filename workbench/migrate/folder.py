@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -52,11 +52,14 @@ class Migration:
     What was found in a file or folder.
 
     Args:
+        path: What was asked for.
+
         root: The folder that backups are kept below.
 
         written: Files that were changed or added.
     """
 
+    path: Path
     root: Path
     files: tuple[FileRead, ...]
     written: tuple[Path, ...] = ()
@@ -100,7 +103,7 @@ def examine(path: Path) -> Migration:
         )
     paths = [path] if path.is_file() else sorted(_files(path))
     files = tuple(_read(each) for each in paths)
-    return Migration(root=path if path.is_dir() else path.parent, files=files)
+    return Migration(path=path, root=path if path.is_dir() else path.parent, files=files)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -157,7 +160,7 @@ def write(migration: Migration) -> Migration:
         for adapter in file.reading.adapters:
             written += _add_adapter(adapter, file.path)
     again = tuple(_read(file.path) for file in migration.files)
-    return Migration(root=migration.root, files=again, written=tuple(written))
+    return replace(migration, files=again, written=tuple(written))
 
 
 def _keep(path: Path, root: Path) -> None:

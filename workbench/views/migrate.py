@@ -47,7 +47,7 @@ def migration_view(migration: Migration, *, check: bool = False) -> View:
     written = [f"written: {near(path)}" for path in migration.written]
     places = [_place_text(path, place) for path, place in left]
     return MigrationView(
-        title=f"{near(migration.root)}: {units.count(len(left), 'place')} to move, {moved} moved",
+        title=f"{near(migration.path)}: {units.count(len(left), 'place')} to move, {moved} moved",
         columns=("where", "to do", "what") if left else (),
         rows=tuple((_where(path, place), place.state, place.what) for path, place in left),
         note="\n\n".join([*places, *unread, *(["\n".join(written)] if written else [])]) or None,
@@ -86,7 +86,7 @@ def _checklist(migration: Migration) -> View:
 
 def _data(migration: Migration) -> dict[str, object]:
     return {
-        "root": str(migration.root),
+        "path": str(migration.path),
         "places": [asdict(place) | {"path": str(path)} for path, place in migration.places],
         "unread": [{"path": str(file.path), "error": file.error} for file in migration.unread],
         "written": [str(path) for path in migration.written],
