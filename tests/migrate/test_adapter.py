@@ -123,6 +123,29 @@ def test_time_outs_and_retries_are_said_in_one_place(client: ModuleType):
     assert client.SERVER["max_retries"] == 0
 
 
+@pytest.mark.parametrize(
+    ("version", "field", "value"),
+    [
+        ("0.9.2", "guided_grammar", 'root ::= "a"'),
+        ("0.32.0", "structured_outputs", {"grammar": 'root ::= "a"'}),
+        ("0.1.dev1+g12345", "structured_outputs", {"grammar": 'root ::= "a"'}),
+    ],
+)
+def test_a_grammar_goes_where_the_servers_version_looks_for_it(
+    client: ModuleType, server: ScriptedServer, version: str, field: str, value: object
+):
+    """0.9.2 is the version of AMD's image for WSL; the other field would be ignored unseen."""
+    server.others["/version"] = [reply(200, {"version": version})]
+    server.answer(completion("a"))
+
+    client.chat(ASKED, extra_body={"structured_outputs": {"grammar": 'root ::= "a"'}, "top_k": 1})
+
+    said = server.chat_requests[0].json
+    assert said[field] == value
+    assert said["top_k"] == 1
+    assert len({"guided_grammar", "structured_outputs"} & set(said)) == 1
+
+
 def test_a_seed_goes_with_requests_that_have_none(client: ModuleType, server: ScriptedServer):
     """As llama-cpp-python's Llama(seed=…) did."""
     server.answer(completion("a"))

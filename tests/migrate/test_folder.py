@@ -104,6 +104,25 @@ def test_a_packages_adapter_lies_where_its_imports_look(tmp_path: Path):
     assert not (inner / "llm_client.py").exists()
 
 
+def test_a_model_that_another_module_made_is_known(application: Path):
+    """By name, by another name, by its module, by a function that returns it."""
+    (application / "model.py").write_text(
+        "from llama_cpp import Llama\nllm = Llama('m')\n\ndef get() -> Llama:\n    return llm\n"
+    )
+    (application / "main.py").write_text(
+        "import model\nfrom model import llm as m, get\n"
+        "m('a', temperature=0)\nmodel.llm('b', temperature=0)\nmine = get()\nmine('c')\n"
+    )
+    after = write(examine(application))
+
+    text = (application / "main.py").read_text()
+    assert "m.complete(" in text
+    assert "model.llm.complete(" in text
+    assert "mine.complete(" in text
+    assert after.left == ()
+    assert len(after.places) == 6  # two models, a chat, three completions
+
+
 def test_environments_and_hidden_folders_are_no_part_of_it(application: Path):
     """Nor node_modules, nor a folder with pyvenv.cfg, whatever its name."""
     for name in ("node_modules", ".git", "my-env"):

@@ -8,5 +8,6 @@ from __future__ import annotations
 
 from .places import MARK, Place, Reading
 from .read import READERS, read
+from .shared import shared_models
 
-__all__ = ["MARK", "READERS", "Place", "Reading", "read"]
+__all__ = ["MARK", "READERS", "Place", "Reading", "read", "shared_models"]

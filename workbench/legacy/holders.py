@@ -10,6 +10,7 @@ import libcst as cst
 from libcst.metadata import MetadataWrapper, QualifiedNameProvider
 
 from .arguments import code
+from .shared import imported
 
 OBJECTS = {
     "llama_cpp.Llama": "llama_cpp",
@@ -38,10 +39,18 @@ class Holders(cst.CSTVisitor):
 
     Args:
         known: What an earlier look has found, so that ``llm = get_llm()`` counts too.
+
+        shared: Models of other modules; see :mod:`~workbench.legacy.shared`.
     """
 
-    def __init__(self, wrapper: MetadataWrapper, known: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        wrapper: MetadataWrapper,
+        known: Mapping[str, str],
+        shared: Mapping[str, str],
+    ) -> None:
         super().__init__()
+        self.shared = shared
         self.kinds = dict(known)
         self.texts: dict[str, cst.BaseExpression] = {}
         self._names = wrapper.resolve(QualifiedNameProvider)
@@ -65,6 +74,25 @@ class Holders(cst.CSTVisitor):
             called = code(value.func)
             return self.kinds.get(f"{called}()") if not value.args else None
         return self.kinds.get(code(value))
+
+    def visit_ImportFrom(self, node: cst.ImportFrom) -> None:
+        if isinstance(node.names, cst.ImportStar):
+            return
+        module = code(node.module) if node.module else ""
+        for alias in node.names:
+            name = code(alias.name)
+            bound = code(alias.asname.name) if alias.asname else name
+            for text, kind in imported(module, name, self.shared):
+                self.kinds[bound + text.removeprefix(name)] = kind
+
+    def visit_Import(self, node: cst.Import) -> None:
+        for alias in node.names:
+            name = code(alias.name)
+            bound = code(alias.asname.name) if alias.asname else name
+            stem = name.rpartition(".")[2]
+            for text, kind in self.shared.items():
+                if text.startswith(f"{stem}."):
+                    self.kinds[bound + text.removeprefix(stem)] = kind
 
     def visit_Assign(self, node: cst.Assign) -> None:
         for target in node.targets:
@@ -120,12 +148,12 @@ def _names_in(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         yield from _names_in(child)
 
 
-def holders(wrapper: MetadataWrapper) -> Holders:
+def holders(wrapper: MetadataWrapper, shared: Mapping[str, str]) -> Holders:
     """Look until nothing new is found."""
-    found = Holders(wrapper, {})
+    found = Holders(wrapper, {}, shared)
     wrapper.module.visit(found)
     while True:
-        again = Holders(wrapper, found.kinds)
+        again = Holders(wrapper, found.kinds, shared)
         wrapper.module.visit(again)
         if again.kinds == found.kinds:
             return again

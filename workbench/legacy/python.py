@@ -5,7 +5,7 @@ Python: what talks to a model, and the same code over ``llm_client``.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import libcst as cst
@@ -89,6 +89,8 @@ def one_line(text: str) -> str:
     return flat if len(flat) <= MAX_SEEN else f"{flat[: MAX_SEEN - 1]}…"
 
 
+NOTHING: Mapping[str, str] = {}
+
 # What any place has in it. Reading a module takes a third of a second, and most have nothing.
 _LIBRARY = re.compile(
     r"\b(?:llama_cpp|ctransformers|llm_client|create_chat_completion|OpenAI\()"
@@ -104,20 +106,28 @@ def _is_worth_reading(text: str) -> bool:
     return bool(_LIBRARY.search(text) or (_BY_HAND.search(text) and _PATH.search(text)))
 
 
-def read_python(text: str) -> Reading:
+def _imports_any(text: str, shared: Mapping[str, str]) -> bool:
+    names = {part for each in shared for part in each.removesuffix("()").split(".")}
+    return any(re.search(rf"import .*\b{re.escape(name)}\b", text) for name in names)
+
+
+def read_python(text: str, shared: Mapping[str, str] = NOTHING) -> Reading:
     """
     Read a module.
+
+    Args:
+        shared: Models of the application's other modules; see ``shared_models``.
 
     Raises:
         libcst.ParserSyntaxError: It is no Python.
     """
-    if not _is_worth_reading(text):
+    if not (_is_worth_reading(text) or _imports_any(text, shared)):
         return Reading(text=text)
     from .python_calls import Calls
     from .python_imports import imports
 
     wrapper = MetadataWrapper(cst.parse_module(text))
-    work = Work(wrapper, text.splitlines(), holders(wrapper), Answers(wrapper))
+    work = Work(wrapper, text.splitlines(), holders(wrapper, shared), Answers(wrapper))
     wrapper.module.visit(Calls(work))
     imports(work)
     changed = wrapper.module.visit(_Editor(work))

@@ -4,18 +4,20 @@ Which reader reads which file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 
 from .places import Reading
 from .shell import read_shell
 from .typescript import read_javascript, read_typescript
 
+NOTHING: Mapping[str, str] = {}
 
-def _python(text: str) -> Reading:
+
+def _python(text: str, shared: Mapping[str, str] = NOTHING) -> Reading:
     from .python import read_python  # with libcst, for files that need it
 
-    return read_python(text)
+    return read_python(text, shared)
 
 
 def _notebook(text: str) -> Reading:
@@ -33,13 +35,18 @@ READERS: dict[str, Callable[[str], Reading]] = {
 }
 
 
-def read(path: PurePath, text: str) -> Reading:
+def read(path: PurePath, text: str, shared: Mapping[str, str] = NOTHING) -> Reading:
     """
     Read a file's text by the reader of its kind.
+
+    Args:
+        shared: Models that other modules make; see :func:`~workbench.legacy.shared.shared_models`.
 
     Raises:
         KeyError: There is none; see :data:`READERS`.
 
         ValueError: It is not what its name says.
     """
+    if path.suffix == ".py":
+        return _python(text, shared)
     return READERS[path.suffix](text)

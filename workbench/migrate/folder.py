@@ -5,13 +5,13 @@ An application's files: read, and written back where a change is certain.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..legacy import READERS, Place, Reading, read
+from ..legacy import READERS, Place, Reading, read, shared_models
 from ..legacy.places import State
 from .checklist import Item, checklist
 
@@ -102,7 +102,7 @@ def examine(path: Path) -> Migration:
             source="argument",
         )
     paths = [path] if path.is_file() else sorted(_files(path))
-    files = tuple(_read(each) for each in paths)
+    files = _read_all(paths)
     return Migration(path=path, root=path if path.is_dir() else path.parent, files=files)
 
 
@@ -122,21 +122,29 @@ def _is_small(path: Path) -> bool:
     return path.stat().st_size <= MAX_FILE_BYTES
 
 
-def _read(path: Path) -> FileRead:
+def _read_all(paths: Sequence[Path]) -> tuple[FileRead, ...]:
+    """Read files that may use each other's models."""
+    shared: dict[str, str] = {}
+    for path in paths:
+        shared |= shared_models(path, path.read_bytes().decode("utf-8", errors="replace"))
+    return tuple(_read(path, shared) for path in paths)
+
+
+def _read(path: Path, shared: Mapping[str, str]) -> FileRead:
     text = ""
     try:
         text = path.read_bytes().decode("utf-8")
-        return FileRead(path=path, text=text, reading=_with_its_line_ends(path, text))
+        return FileRead(path=path, text=text, reading=_with_its_line_ends(path, text, shared))
     except Exception as exc:
         # Whatever a parser says of a file that is none must not hide the others.
         reason = f"{type(exc).__name__}: {exc}".splitlines()[0]
         return FileRead(path=path, text=text, reading=Reading(text=text), error=reason)
 
 
-def _with_its_line_ends(path: Path, text: str) -> Reading:
+def _with_its_line_ends(path: Path, text: str, shared: Mapping[str, str]) -> Reading:
     if "\r\n" not in text:
-        return read(path, text)
-    reading = read(path, text.replace("\r\n", "\n"))
+        return read(path, text, shared)
+    reading = read(path, text.replace("\r\n", "\n"), shared)
     return Reading(
         places=reading.places,
         text=reading.text.replace("\n", "\r\n"),
@@ -159,7 +167,7 @@ def write(migration: Migration) -> Migration:
             written.append(file.path)
         for adapter in file.reading.adapters:
             written += _add_adapter(adapter, file.path)
-    again = tuple(_read(file.path) for file in migration.files)
+    again = _read_all([file.path for file in migration.files])
     return replace(migration, files=again, written=tuple(written))
 
 

@@ -23,6 +23,7 @@ import json
 import logging
 import os
 import queue
+import re
 import threading
 import time
 import urllib.request
@@ -109,7 +110,7 @@ class LLM:
         return answer
 
     def _ask(self, create: Any, params: dict[str, Any], stream: bool) -> Any:
-        params = {"model": self.model, **params}
+        params = {"model": self.model, **self._constrained(params)}
         if self.seed is not None:
             params.setdefault("seed", self.seed)
         record = Record(params, streamed=stream)
@@ -119,6 +120,23 @@ class LLM:
             answer = create(**params).model_dump(exclude_unset=True)
             record.saw(answer)
         return answer
+
+    def _constrained(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Write a grammar as the server's version takes it; the other form is ignored unseen."""
+        extra = params.get("extra_body") or {}
+        kept_to = extra.get("structured_outputs")
+        if not kept_to or self._version() >= (0, 11):
+            return params
+        rest = {name: value for name, value in extra.items() if name != "structured_outputs"}
+        old = {f"guided_{kind}": value for kind, value in kept_to.items()}
+        return params | {"extra_body": rest | old}
+
+    def _version(self) -> tuple[int, ...]:
+        """Return vLLM's version; a build between two releases counts as the newest."""
+        root = BASE_URL.rstrip("/").removesuffix("/v1")
+        said = self.openai.get(f"{root}/version", cast_to=dict[str, Any])["version"]
+        numbers = tuple(int(each) for each in re.findall(r"\d+", said)[:2])
+        return (99,) if ".dev" in said and numbers < (0, 2) else numbers
 
     def _chunks(self, create: Any, params: dict[str, Any], record: Record) -> Iterator[Any]:
         options = {"stream": True, "stream_options": {"include_usage": True}}
