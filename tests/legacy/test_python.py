@@ -190,6 +190,35 @@ def test_a_model_is_known_wherever_it_goes():
     assert "return llm_client.LLM()" in moved
 
 
+def test_a_model_that_is_made_and_asked_at_once_is_moved_whole():
+    """What changes inside a call is kept when the call itself changes."""
+    moved = after("from llama_cpp import Llama\nLlama('m').create_embedding('a')\n")
+
+    assert moved == "from llm_client import LLM\nLLM().embeddings(input='a')\n"
+
+
+def test_the_shim_of_a_first_step_is_moved_as_the_library_is():
+    """Whoever changed the import first goes on with --write."""
+    moved = after("from workbench.compat.llama_cpp import Llama\nllm = Llama('m')\nllm('a')\n")
+
+    assert moved.startswith("from llm_client import LLM\nllm = LLM()\nllm.complete(")
+
+
+def test_a_method_that_is_handed_on_is_asked_about():
+    """Its arguments are somewhere else: asyncio.to_thread, functools.partial."""
+    text = LLAMA + "import asyncio\nasyncio.to_thread(llm.create_chat_completion, messages=m)\n"
+
+    assert "create_chat_completion is handed on" in decided(text)
+    assert "to_thread(llm.create_chat_completion, messages=m)" in after(text)
+
+
+def test_a_type_in_quotes_is_renamed_too():
+    """It is a type all the same."""
+    assert "x: 'LLM | None'" in after(
+        "from llama_cpp import Llama\nx: 'Llama | None' = Llama('m')\n"
+    )
+
+
 def test_a_function_of_the_same_name_is_left_alone():
     """`llm(…)` is a call of the model only where the model is."""
     text = "def llm(x):\n    return x\n\nllm('a')\n"

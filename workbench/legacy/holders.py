@@ -12,10 +12,12 @@ from libcst.metadata import MetadataWrapper, QualifiedNameProvider
 from .arguments import code
 from .shared import imported
 
+LLAMA_MODULES = ("llama_cpp", "llama_cpp.llama", "workbench.compat.llama_cpp")
+"""Where ``Llama`` comes from: the library, or the shim of a first step."""
+
 OBJECTS = {
-    "llama_cpp.Llama": "llama_cpp",
-    "llama_cpp.llama.Llama": "llama_cpp",
-    "llama_cpp.Llama.from_pretrained": "llama_cpp",
+    **{f"{module}.Llama": "llama_cpp" for module in LLAMA_MODULES},
+    **{f"{module}.Llama.from_pretrained": "llama_cpp" for module in LLAMA_MODULES},
     "ctransformers.AutoModelForCausalLM.from_pretrained": "ctransformers",
     "ollama.Client": "ollama",
     "ollama.AsyncClient": "ollama_async",

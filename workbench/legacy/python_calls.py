@@ -5,11 +5,13 @@ Calls in Python that talk to a model, each with what it becomes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum, auto
 
 import libcst as cst
 
 from .answers import Edit, UncertainError, with_path
 from .arguments import Given, Moved, call_items, code, dict_items, move, move_server, written
+from .holders import LLAMA_MODULES
 from .parameters import Interface, parameter_map
 from .places import ADAPTER, Place, State
 from .python import Work, one_line
@@ -31,7 +33,15 @@ OLLAMA_DECIDE = {
 POSTS = {"requests.post", "httpx.post", "requests.Session.post"}
 ASKS = ("post", "get", "request", "stream")
 
-GRAMMAR = "llama_cpp.LlamaGrammar"
+GRAMMARS = tuple(f"{module}.LlamaGrammar" for module in (*LLAMA_MODULES, "llama_cpp.llama_grammar"))
+
+
+class Asked(Enum):
+    """Whom a call asks: the object before the dot, the object that is called, or the module."""
+
+    OWNER = auto()
+    ITSELF = auto()
+    ADAPTER = auto()
 
 
 class Calls(cst.CSTVisitor):
@@ -40,6 +50,20 @@ class Calls(cst.CSTVisitor):
     def __init__(self, work: Work) -> None:
         super().__init__()
         self.work = work
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        """``asyncio.to_thread(llm.create_chat_completion, …)``: handed on, and called elsewhere."""
+        parent = self.work.answers.parents[node]
+        method = node.attr.value
+        if isinstance(parent, cst.Call) and parent.func is node:
+            return
+        owner = self.work.names.kind_of(node.value)
+        if method in UNMISTAKABLE or (owner == "llama_cpp" and method in MAP.methods):
+            becomes = MAP.methods[method].becomes if method in MAP.methods else "chat"
+            decide = f"{method} is handed on: {becomes} takes OpenAI's names, and llama.cpp's"
+            decide += " defaults have to be said"
+            what = f"llama-cpp-python: {method}"
+            self.work.add(node, what, None, items=(2, 4), decide=[decide])
 
     def visit_ExceptHandler(self, node: cst.ExceptHandler) -> None:
         """``except requests.RequestException`` catches nothing of a request that is moved."""
@@ -162,7 +186,7 @@ def _asks_locally(work: Work) -> bool:
 def _grammar(work: Work, node: cst.Call) -> bool:
     """``LlamaGrammar.from_string(text)`` is the text."""
     called = next(iter(work.qualified(node.func)), "")
-    if not called.startswith(GRAMMAR) or not node.args:
+    if not called.startswith(GRAMMARS) or not node.args:
         return False
     value = code(node.args[0].value)
     text = {"from_string": value, "from_file": f"open({value}).read()"}.get(called.split(".")[-1])
@@ -180,7 +204,7 @@ def _of_object(work: Work, node: cst.Call) -> bool:
     kind = work.names.kind_of(node.func)
     if kind in ("llama_cpp", "ctransformers") and not work.qualified(node.func) & set(_CLASSES):
         name = "llama_completion" if kind == "llama_cpp" else "ctransformers"
-        _request(work, node, MAP.interfaces[name], node.func)
+        _request(work, node, MAP.interfaces[name], Asked.ITSELF)
         return True
     if not isinstance(node.func, cst.Attribute):
         return False
@@ -189,7 +213,7 @@ def _of_object(work: Work, node: cst.Call) -> bool:
     if owner != "llama_cpp" and not (owner is None and method in UNMISTAKABLE):
         return False
     if method in MAP.methods:
-        _request(work, node, MAP.methods[method], node.func.value)
+        _request(work, node, MAP.methods[method], Asked.OWNER)
     elif method in MAP.method_decide:
         work.add(
             node,
@@ -201,7 +225,7 @@ def _of_object(work: Work, node: cst.Call) -> bool:
     return True
 
 
-_CLASSES = ("llama_cpp.Llama", "llama_cpp.llama.Llama")
+_CLASSES = tuple(f"{module}.Llama" for module in LLAMA_MODULES)
 UNMISTAKABLE = ("create_chat_completion", "create_chat_completion_openai_v1")
 
 
@@ -216,7 +240,7 @@ def _ollama(work: Work, node: cst.Call) -> bool:
     if owner == "ollama_async":
         work.add(node, f"Ollama: {method}", None, items=(2,), decide=[ASYNC])
     elif method in OLLAMA_CALLS:
-        asked_of = cst.Name(ADAPTER) if is_module else node.func.value
+        asked_of = Asked.ADAPTER if is_module else Asked.OWNER
         _request(work, node, MAP.interfaces[OLLAMA_CALLS[method]], asked_of)
     elif method in OLLAMA_DECIDE:
         decide = MAP.path_decide[OLLAMA_DECIDE[method]]
@@ -255,7 +279,7 @@ def _by_hand(work: Work, node: cst.Call) -> bool:
         work.add(node, title, None, items=(2, 6, 7), decide=[f"{becomes}; {why}"])
         return True
     timeout = [each for each in given if each.name == "timeout"]
-    done = _request(work, node, MAP.paths[path], cst.Name(ADAPTER), body=body, more=timeout)
+    done = _request(work, node, MAP.paths[path], Asked.ADAPTER, body=body, more=timeout)
     if done and line is not None:
         work.edits[line] = lambda _updated: cst.RemoveFromParent()
     return True
@@ -295,7 +319,7 @@ def _request(
     work: Work,
     node: cst.Call,
     interface: Interface,
-    asked_of: cst.BaseExpression,
+    asked_of: Asked,
     *,
     body: cst.Dict | None = None,
     more: Sequence[Given] = (),
@@ -324,7 +348,7 @@ def _request(
     work.edits |= edits
     moved = move(interface, given)
     work.adapters.add(f"{ADAPTER}.py")
-    if isinstance(asked_of, cst.Name) and asked_of.value == ADAPTER:
+    if asked_of is Asked.ADAPTER:
         work.imports.add(ADAPTER)
     work.add(
         node,
@@ -337,15 +361,25 @@ def _request(
     return True
 
 
+def _asked(asked_of: Asked, call: cst.Call) -> cst.BaseExpression:
+    """Return what is asked, as it is after changes inside it: ``Llama(…).create_embedding(…)``."""
+    if asked_of is Asked.ADAPTER:
+        return cst.Name(ADAPTER)
+    if asked_of is Asked.OWNER:
+        assert isinstance(call.func, cst.Attribute)
+        return call.func.value
+    return call.func
+
+
 def _asks(
     interface: Interface,
-    asked_of: cst.BaseExpression,
+    asked_of: Asked,
     arguments: Sequence[Given],
     like: cst.Call | cst.Dict,
 ) -> Edit:
     def edit(updated: cst.CSTNode) -> cst.CSTNode:
         assert isinstance(updated, cst.Call)
-        func = cst.Attribute(asked_of, cst.Name(interface.becomes))
+        func = cst.Attribute(_asked(asked_of, updated), cst.Name(interface.becomes))
         call = updated.with_changes(func=func, **written(arguments, like))
         return with_path(call, interface.answer[""]) if "" in interface.answer else call
 

@@ -4,6 +4,7 @@ A module's imports: what is not used any more goes, what is needed comes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import libcst as cst
@@ -11,13 +12,14 @@ from libcst.metadata import Assignment
 
 from .answers import Edit
 from .arguments import code
+from .holders import LLAMA_MODULES
 from .parameters import parameter_map
 from .places import ADAPTER
 from .python import Work
 
 OLD = ("llama_cpp", "ollama", "ctransformers")
 
-RENAMED = {"llama_cpp.Llama", "llama_cpp.llama.Llama"}
+RENAMED = {f"{module}.Llama" for module in LLAMA_MODULES}
 
 
 def imports(work: Work) -> None:
@@ -64,7 +66,21 @@ def _rename(work: Work) -> None:
                 work.imports.add(ADAPTER)
                 work.edits.setdefault(node, lambda _updated: cst.parse_expression(f"{ADAPTER}.LLM"))
 
+        def visit_Annotation(self, node: cst.Annotation) -> None:
+            said = node.annotation
+            if isinstance(said, cst.SimpleString) and _LLAMA.search(said.value) and _has(work):
+                new = cst.SimpleString(_LLAMA.sub("LLM", said.value))
+                work.edits.setdefault(said, lambda _updated: new)
+
     work.wrapper.module.visit(Rename())
+
+
+_LLAMA = re.compile(r"\bLlama\b")
+
+
+def _has(work: Work) -> bool:
+    """Tell whether the module imports ``Llama`` by its name."""
+    return any(re.match(r"\s*from llama_cpp\b.*\bLlama\b", line) for line in work.lines)
 
 
 def _in_import(work: Work, node: cst.CSTNode) -> bool:
@@ -91,7 +107,7 @@ def _rewrite_from(work: Work, line: cst.SimpleStatementLine, statement: cst.Impo
     if isinstance(statement.names, cst.ImportStar):
         return
     names = [code(alias.name) for alias in statement.names]
-    if module in ("llama_cpp", "llama_cpp.llama"):
+    if module in LLAMA_MODULES:
         new = ["LLM"] if "Llama" in names else []
         rest = [
             alias
