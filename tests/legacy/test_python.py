@@ -433,6 +433,15 @@ def test_langchains_wrapper_becomes_its_model_over_openais_api(library: str):
     assert moved.adapters == ("llm_client.py", "llm_langchain.py")
 
 
+def test_ollamas_completions_had_a_template_and_that_is_asked_about():
+    """And its defaults are Ollama's: no penalty since 2026-08, top_p 0.9."""
+    text = "from langchain_ollama import OllamaLLM\nm = OllamaLLM(model='llama3')\n"
+
+    assert "chat template" in decided(text)
+    assert '{"top_k": 40, "repetition_penalty": 1.0}' in after(text)
+    assert "top_p=0.9" in after(text)
+
+
 EVERYTHING = (
     LLAMA
     + HAND

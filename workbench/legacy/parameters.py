@@ -61,7 +61,7 @@ class ParameterMap:
     methods: Mapping[str, Interface]
     method_same: Mapping[str, str]
     method_decide: Mapping[str, str]
-    langchain: Mapping[str, str]
+    langchain: Mapping[str, tuple[str, str]]
     commands: Mapping[str, str]
     flags: Mapping[str, str]
 
@@ -90,7 +90,7 @@ def parameter_map() -> ParameterMap:
         methods={method: interfaces[name] for method, name in said["method"].items()},
         method_same=said["method_same"],
         method_decide=said["method_decide"],
-        langchain=said["langchain"],
+        langchain={name: (kind, whose) for name, (kind, whose) in said["langchain"].items()},
         commands=said["command"],
         flags=said["flag"],
     )

@@ -15,6 +15,11 @@ from .python import Work
 
 MODULE = "llm_langchain"
 
+TEMPLATE = (
+    "Ollama put a prompt into the model's chat template, and a completion does not: take "
+    "chat_model(…), whose answer is a message, or write the template into the prompt"
+)
+
 
 def langchain(work: Work, node: cst.Call) -> bool:
     """``LlamaCpp(…)``, ``ChatOllama(…)`` and their like."""
@@ -23,11 +28,13 @@ def langchain(work: Work, node: cst.Call) -> bool:
     given = call_items(node, ()) if named else None
     if named is None or given is None:
         return False
-    kind = kinds[named]
+    kind, whose = kinds[named]
     interface = Interface(
-        name=named, title=named, becomes=f"{kind}_model", table="langchain", default=kind
+        name=named, title=named, becomes=f"{kind}_model", table="langchain", default=whose
     )
     moved = move(interface, given)
+    if (kind, whose) == ("completion", "ollama"):
+        moved.decide.append(TEMPLATE)
     function = cst.Attribute(cst.Name(MODULE), cst.Name(interface.becomes))
     edit: Edit = lambda updated: updated.with_changes(  # noqa: E731
         func=function, **layout(moved.all_arguments(), node)
