@@ -31,6 +31,7 @@ from workbench.terminal import PlainProgress
 pytest_plugins = ["tests.compose.fixtures"]
 
 PROJECT = Path(__file__).resolve().parent.parent
+collect_ignore = ["data"]  # a notebook in it is no test
 SETTINGS = ("WORKBENCH_", "OPENAI_", "VLLM_", "HF_", "HUGGING_FACE_", "COMPOSE_", "LOGGING_")
 SETTINGS += ("OTEL_", "AZURE_")
 

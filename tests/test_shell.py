@@ -300,3 +300,16 @@ def test_the_doctor_says_by_its_status_what_it_came_to(project: Path):
     assert "get.docker.com" in runs["failed"].stdout
     assert "Did you mean node?" in runs["unknown"].stderr
     assert (found["ok"], found["findings"][0]["id"]) == (True, "model-access")
+
+
+def test_migrate_check_is_for_ci(project: Path):
+    """1 while anything is left, 0 when nothing is; without a path it is a usage mistake."""
+    app = project / "app"
+    app.mkdir()
+    (app / "a.py").write_text("from llama_cpp import Llama\nprint(Llama('m')('a'))\n")
+
+    assert workbench("migrate", str(app), "--check", home=project).returncode == 1
+    assert workbench("migrate", str(app), "--write", home=project).returncode == 0
+    assert workbench("migrate", str(app), "--check", home=project).returncode == 0
+    assert workbench("migrate", home=project).returncode == 2
+    assert workbench("migrate", "--ab", str(app / "a.py"), home=project).returncode == 2

@@ -42,6 +42,7 @@ The words for what can go wrong.
     │   └── SinkError                    .sink, .done, .rejected, .retry_after_s, .permanent
     ├── NotebookError                    a notebook stopped at a cell; .notebook, .cell, .ename
     ├── PlanError                        memory that cannot be worked out; .missing
+    ├── UnsupportedArgumentError         a server has nothing like it; .argument
     └── TypeScriptError                  a program did not end well; .exit_code, .stderr
 
 A message says what failed and with which facts; the hint says what to do
@@ -101,6 +102,7 @@ __all__ = [
     "TelemetryError",
     "ToolLoopError",
     "TypeScriptError",
+    "UnsupportedArgumentError",
     "WorkbenchError",
 ]
 
@@ -390,6 +392,12 @@ class PlanError(WorkbenchError):
     """What a model needs cannot be worked out, because a fact is missing."""
 
     missing: str
+
+
+class UnsupportedArgumentError(WorkbenchError):
+    """Something of another library's interface that no server has; the hint says what to do."""
+
+    argument: str
 
 
 class TypeScriptError(WorkbenchError):

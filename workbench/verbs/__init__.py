@@ -13,6 +13,7 @@ import click
 from .base import Shown, Skin
 from .chat import chat, chat_options
 from .checks import doctor, probe, smoke
+from .migrate import migrate
 from .models import models, plan
 from .notebooks import run
 from .report import report
@@ -33,7 +34,7 @@ _VERBS = (
     *(up, down, restart, use, status, logs),
     *(models, plan),
     *(chat, smoke, probe, doctor),
-    *(telemetry, run, report),
+    *(telemetry, run, report, migrate),
 )
 
 

@@ -1,0 +1,197 @@
+"""
+Python: what talks to a model, and the same code over ``llm_client``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import libcst as cst
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider, QualifiedName
+
+from .answers import Answers, Edit, Edits, UncertainError
+from .arguments import code
+from .comments import below, comment_lines, comments_above, comments_in
+from .holders import Holders, holders
+from .places import Place, Reading, State
+
+STATEMENTS = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
+
+MAX_SEEN = 120
+
+
+@dataclass(slots=True)
+class Work:
+    """A module while it is read: what was found, and what is to be changed."""
+
+    wrapper: MetadataWrapper
+    lines: Sequence[str]
+    names: Holders
+    answers: Answers
+    found: list[tuple[cst.CSTNode, Place]] = field(default_factory=list)
+    edits: Edits = field(default_factory=dict)
+    notes: list[tuple[cst.CSTNode, str]] = field(default_factory=list)
+    adapters: set[str] = field(default_factory=set)
+    imports: set[str] = field(default_factory=set)
+
+    def qualified(self, node: cst.CSTNode) -> set[str]:
+        """Return what a name means, through the module's imports."""
+        return self.names.qualified(node)
+
+    def statement(self, node: cst.CSTNode) -> cst.CSTNode:
+        """Return the statement that a node is part of."""
+        while not isinstance(node, STATEMENTS):
+            node = self.answers.parents[node]
+        return node
+
+    def line(self, node: cst.CSTNode) -> int:
+        """Return the line that a node begins on."""
+        positions: dict[cst.CSTNode, CodeRange] = self.wrapper.resolve(PositionProvider)  # type: ignore[assignment]
+        return positions[node].start.line
+
+    def add(
+        self,
+        node: cst.CSTNode,
+        what: str,
+        edit: Edit | None,
+        *,
+        items: tuple[int, ...],
+        changes: Sequence[str] = (),
+        decide: Sequence[str] = (),
+        notes: Sequence[str] = (),
+    ) -> None:
+        """Note a place, what it becomes, and what has to be said above it."""
+        if edit is not None:
+            self.edits[node] = edit
+        self.notes += [(node, text) for text in (*decide, *notes)]
+        self.found.append(
+            (
+                node,
+                Place(
+                    line=self.line(node),
+                    what=what,
+                    seen=one_line(code(node)),
+                    state=State.DECIDE if edit is None else State.WRITE,
+                    changes=tuple(dict.fromkeys(changes)),
+                    decide=tuple(dict.fromkeys(decide)),
+                    items=items,
+                ),
+            )
+        )
+
+
+def one_line(text: str) -> str:
+    """Write code on one line, and not too long a one. For reading, and not for writing."""
+    bare = re.sub(r"  #.*$", "", text, flags=re.MULTILINE)
+    flat = re.sub(r",? \)", ")", " ".join(bare.split()).replace("( ", "("))
+    return flat if len(flat) <= MAX_SEEN else f"{flat[: MAX_SEEN - 1]}…"
+
+
+NOTHING: Mapping[str, str] = {}
+
+# What any place has in it. Reading a module takes a third of a second, and most have nothing.
+_LIBRARY = re.compile(
+    r"\b(?:llama_cpp|ctransformers|llm_client|create_chat_completion|OpenAI\()"
+    r"|(?:import|from) (?:ollama|langchain)|# migrate: "
+)
+_BY_HAND = re.compile(r"\.(?:post|get|request|stream)\(")
+_PATH = re.compile(
+    r"/(?:v1|api|chat|completions?|infill|embedding|tokenize|detokenize|slots|props)\b"
+)
+
+
+def _is_worth_reading(text: str) -> bool:
+    return bool(_LIBRARY.search(text) or (_BY_HAND.search(text) and _PATH.search(text)))
+
+
+def _imports_any(text: str, shared: Mapping[str, str]) -> bool:
+    names = {part for each in shared for part in each.removesuffix("()").split(".")}
+    return any(re.search(rf"import .*\b{re.escape(name)}\b", text) for name in names)
+
+
+def read_python(text: str, shared: Mapping[str, str] = NOTHING) -> Reading:
+    """
+    Read a module.
+
+    Args:
+        shared: Models of the application's other modules; see ``shared_models``.
+
+    Raises:
+        libcst.ParserSyntaxError: It is no Python.
+    """
+    if not (_is_worth_reading(text) or _imports_any(text, shared)):
+        return Reading(text=text)
+    from .python_calls import Calls
+    from .python_imports import imports
+
+    wrapper = MetadataWrapper(cst.parse_module(text))
+    work = Work(wrapper, text.splitlines(), holders(wrapper, shared), Answers(wrapper))
+    wrapper.module.visit(Calls(work))
+    imports(work)
+    changed = wrapper.module.visit(_Editor(work))
+    places = [_finished(work, node, place) for node, place in work.found]
+    return Reading(
+        places=tuple(sorted([*places, *_undecided(work, places)], key=lambda each: each.line)),
+        text=changed.code,
+        adapters=tuple(sorted(work.adapters)),
+    )
+
+
+def _finished(work: Work, node: cst.CSTNode, place: Place) -> Place:
+    """Fill in the code that a place becomes, with what changes inside it."""
+    if place.state is not State.WRITE:
+        return place
+    after = node.visit(_Editor(work, with_notes=False))
+    if not isinstance(after, cst.CSTNode):
+        return replace(place, becomes="")
+    return replace(place, becomes=one_line(code(after)))
+
+
+def _undecided(work: Work, places: Sequence[Place]) -> list[Place]:
+    """Find the comments that nobody has decided about, of places that are no more."""
+    own = {text for place in places for text in place.decide}
+    return [
+        Place(
+            line=number,
+            what="left to decide",
+            seen=below(work.lines, number),
+            state=State.DECIDE,
+            decide=(text,),
+            items=(7,) if "records" in text else (4,),
+        )
+        for number, text in comments_in(work.lines)
+        if text not in own
+    ]
+
+
+class _Editor(cst.CSTTransformer):
+    """Makes the changes, and puts comments above their statements."""
+
+    def __init__(self, work: Work, *, with_notes: bool = True) -> None:
+        super().__init__()
+        self.work = work
+        self.above: dict[cst.CSTNode, list[str]] = {}
+        for node, text in work.notes if with_notes else ():
+            statement = work.statement(node)
+            there = comments_above(work.lines, work.line(statement))
+            if text not in there and text not in self.above.get(statement, ()):
+                self.above.setdefault(statement, []).append(text)
+
+    def on_leave(  # type: ignore[override]
+        self, original_node: cst.CSTNode, updated_node: cst.CSTNode
+    ) -> object:
+        edit = self.work.edits.get(original_node)
+        after = edit(updated_node) if edit else updated_node
+        if original_node in self.above and isinstance(after, cst.CSTNode):
+            lines = [
+                cst.EmptyLine(comment=cst.Comment(line))
+                for text in self.above[original_node]
+                for line in comment_lines(text)
+            ]
+            after = after.with_changes(leading_lines=[*after.leading_lines, *lines])  # type: ignore[attr-defined]
+        return after
+
+
+__all__ = ["QualifiedName", "UncertainError", "Work", "one_line", "read_python"]

@@ -1,0 +1,440 @@
+"""
+Calls in Python that talk to a model, each with what it becomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum, auto
+
+import libcst as cst
+
+from .answers import Edit, UncertainError, with_path
+from .arguments import Given, Moved, call_items, code, dict_items, move, move_server, written
+from .holders import LLAMA_MODULES
+from .parameters import Interface, parameter_map
+from .places import ADAPTER, Place, State
+from .python import Work, one_line
+from .python_langchain import langchain
+from .urls_in_code import LOCAL, address, known_path
+
+MAP = parameter_map()
+
+MODELS = {"llama_cpp": "llama-cpp-python", "ctransformers": "ctransformers", "ollama": "Ollama"}
+
+OLLAMA_CALLS = {"chat": "ollama_chat", "generate": "ollama_generate"}
+OLLAMA_DECIDE = {
+    "embeddings": "/api/embeddings",
+    "embed": "/api/embed",
+    "pull": "/api/pull",
+    "list": "/api/tags",
+}
+
+POSTS = {"requests.post", "httpx.post", "requests.Session.post"}
+ASKS = ("post", "get", "request", "stream")
+
+GRAMMARS = tuple(f"{module}.LlamaGrammar" for module in (*LLAMA_MODULES, "llama_cpp.llama_grammar"))
+
+
+class Asked(Enum):
+    """Whom a call asks: the object before the dot, the object that is called, or the module."""
+
+    OWNER = auto()
+    ITSELF = auto()
+    ADAPTER = auto()
+
+
+class Calls(cst.CSTVisitor):
+    """Looks at each call of a module."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self.work = work
+
+    def visit_Attribute(self, node: cst.Attribute) -> None:
+        """``asyncio.to_thread(llm.create_chat_completion, …)``: handed on, and called elsewhere."""
+        parent = self.work.answers.parents[node]
+        method = node.attr.value
+        if isinstance(parent, cst.Call) and parent.func is node:
+            return
+        owner = self.work.names.kind_of(node.value)
+        if method in UNMISTAKABLE or (owner == "llama_cpp" and method in MAP.methods):
+            becomes = MAP.methods[method].becomes if method in MAP.methods else "chat"
+            decide = f"{method} is handed on: {becomes} takes OpenAI's names, and llama.cpp's"
+            decide += " defaults have to be said"
+            what = f"llama-cpp-python: {method}"
+            self.work.add(node, what, None, items=(2, 4), decide=[decide])
+
+    def visit_ExceptHandler(self, node: cst.ExceptHandler) -> None:
+        """``except requests.RequestException`` catches nothing of a request that is moved."""
+        names = self.work.qualified(node.type) if node.type else set()
+        caught = next((name for name in names if name in ERRORS), None)
+        moved = any(place.what.startswith("by hand") for _node, place in self.work.found)
+        if caught and (moved or ADAPTER in self.work.imports):
+            decide = [f"{caught}: {ADAPTER} raises {ERRORS[caught]} instead"]
+            self.work.add(node, "by hand: an error is caught", None, items=(6,), decide=decide)
+
+    def visit_Call(self, node: cst.Call) -> None:
+        for look in _LOOKS:
+            if look(self.work, node):
+                return
+
+
+ERRORS = {
+    "requests.RequestException": "openai.OpenAIError",
+    "requests.exceptions.RequestException": "openai.OpenAIError",
+    "requests.HTTPError": "openai.APIStatusError",
+    "requests.exceptions.HTTPError": "openai.APIStatusError",
+    "requests.Timeout": "openai.APITimeoutError",
+    "requests.exceptions.Timeout": "openai.APITimeoutError",
+    "requests.ConnectionError": "openai.APIConnectionError",
+    "requests.exceptions.ConnectionError": "openai.APIConnectionError",
+    "httpx.HTTPError": "openai.OpenAIError",
+    "httpx.TimeoutException": "openai.APITimeoutError",
+    "httpx.ConnectError": "openai.APIConnectionError",
+    "ollama.ResponseError": "openai.APIStatusError",
+}
+
+
+def _constructor(work: Work, node: cst.Call) -> bool:
+    """``Llama(…)``, ``ollama.Client(…)``, ``OpenAI(base_url="http://localhost…")``."""
+    called = work.qualified(node.func)
+    kind = work.names.kind_of(node) if called else None
+    if kind == "openai":
+        return _openai(work, node)
+    if kind not in MODELS or work.names.kinds.get(f"{code(node.func)}()") == kind:
+        return False
+    given = call_items(node, ("model_path", "filename"))
+    moved = Moved(decide=["its arguments cannot be told"]) if given is None else Moved()
+    if given is not None and kind != "ollama":
+        moved = move_server(given)
+    owner = node.func.value if isinstance(node.func, cst.Attribute) else node.func
+    # `Llama(…)` and `Llama.from_pretrained(…)` of an imported class; else `llama_cpp.Llama(…)`.
+    imported = kind == "llama_cpp" and isinstance(owner, cst.Name) and owner.value == "Llama"
+    name = "LLM" if imported else f"{ADAPTER}.LLM"
+    if not imported:
+        work.imports.add(ADAPTER)
+    work.adapters.add(f"{ADAPTER}.py")
+    work.add(
+        node,
+        f"{MODELS[kind]}: loads a model",
+        lambda updated: _call(name, moved.all_arguments(), updated),
+        items=(1, 2),
+        changes=moved.changes,
+        decide=moved.decide,
+        notes=moved.notes,
+    )
+    return True
+
+
+def _call(name: str, given: Sequence[Given], like: cst.CSTNode) -> cst.Call:
+    """Write a call without more in it than is said now."""
+    arguments = ", ".join(f"{each.name}={code(each.value)}" for each in given)
+    call = cst.parse_expression(f"{name}({arguments})")
+    assert isinstance(call, cst.Call)
+    assert isinstance(like, cst.Call)
+    return call.with_changes(lpar=like.lpar, rpar=like.rpar)
+
+
+def _openai(work: Work, node: cst.Call) -> bool:
+    """OpenAI's client of a server on this machine or a neighbour."""
+    given = call_items(node, ())
+    base = next((each.value for each in given or () if each.name == "base_url"), None)
+    if base is None or not LOCAL.search(address(base, work.names.texts)):
+        return False
+    own = {"base_url", "api_key", "timeout", "max_retries"}
+    kept = [each for each in given or () if each.name not in own]
+    server = cst.parse_expression(f"{ADAPTER}.SERVER")
+    work.imports.add(ADAPTER)
+    work.adapters.add(f"{ADAPTER}.py")
+    work.add(
+        node,
+        "OpenAI's client of a local server",
+        lambda updated: updated.with_changes(**written([Given(None, server), *kept], node)),
+        items=(1, 6, 7),
+        changes=[
+            "llama.cpp's server and Ollama had other defaults than vLLM: temperature 0.8, top_k 40"
+        ],
+        decide=[
+            f"requests of this client leave no records; {ADAPTER}.chat(…) asks the same and does"
+        ],
+    )
+    return True
+
+
+def _openai_model(work: Work, node: cst.Call) -> bool:
+    """``client.chat.completions.create(model="llama3")`` of a local server's client."""
+    owner, dot, method = code(node.func).partition(".chat.completions.create")
+    if not dot or method or work.names.kinds.get(owner) != "openai" or not _asks_locally(work):
+        return False
+    named = [each for each in node.args if each.keyword and each.keyword.value == "model"]
+    if named and isinstance(named[0].value, cst.SimpleString):
+        model = cst.parse_expression(f"{ADAPTER}.MODEL")
+        work.add(
+            named[0].value,
+            "OpenAI's client: a model's name",
+            lambda _updated: model,
+            items=(4,),
+        )
+    return True
+
+
+def _asks_locally(work: Work) -> bool:
+    return ADAPTER in work.imports or any(f"**{ADAPTER}.SERVER" in line for line in work.lines)
+
+
+def _grammar(work: Work, node: cst.Call) -> bool:
+    """``LlamaGrammar.from_string(text)`` is the text."""
+    called = next(iter(work.qualified(node.func)), "")
+    if not called.startswith(GRAMMARS) or not node.args:
+        return False
+    value = code(node.args[0].value)
+    text = {"from_string": value, "from_file": f"open({value}).read()"}.get(called.split(".")[-1])
+    decide = () if text else ("response_format with a json_schema takes the schema itself",)
+    edit: Edit | None = None
+    if text is not None:
+        expression = cst.parse_expression(text)
+        edit = lambda _updated: expression  # noqa: E731
+    work.add(node, "llama-cpp-python: a grammar", edit, items=(2, 4), decide=decide)
+    return True
+
+
+def _of_object(work: Work, node: cst.Call) -> bool:
+    """``llm.create_chat_completion(…)``, ``llm(…)``, ``llm.save_state()``."""
+    kind = work.names.kind_of(node.func)
+    if kind in ("llama_cpp", "ctransformers") and not work.qualified(node.func) & set(_CLASSES):
+        name = "llama_completion" if kind == "llama_cpp" else "ctransformers"
+        _request(work, node, MAP.interfaces[name], Asked.ITSELF)
+        return True
+    if not isinstance(node.func, cst.Attribute):
+        return False
+    owner, method = work.names.kind_of(node.func.value), node.func.attr.value
+    # The name is llama-cpp-python's alone, so whoever has it is a Llama.
+    if owner != "llama_cpp" and not (owner is None and method in UNMISTAKABLE):
+        return False
+    if method in MAP.methods:
+        _request(work, node, MAP.methods[method], Asked.OWNER)
+    elif method in MAP.method_decide:
+        work.add(
+            node,
+            f"llama-cpp-python: {method}",
+            None,
+            items=(2,),
+            decide=[f"{method}: {MAP.method_decide[method]}"],
+        )
+    return True
+
+
+_CLASSES = tuple(f"{module}.Llama" for module in LLAMA_MODULES)
+UNMISTAKABLE = ("create_chat_completion", "create_chat_completion_openai_v1")
+
+
+def _ollama(work: Work, node: cst.Call) -> bool:
+    """``ollama.chat(…)`` and a client's ``chat``."""
+    if not isinstance(node.func, cst.Attribute):
+        return False
+    method, owner = node.func.attr.value, work.names.kind_of(node.func.value)
+    is_module = f"ollama.{method}" in work.qualified(node.func)
+    if not is_module and owner not in ("ollama", "ollama_async"):
+        return False
+    if owner == "ollama_async":
+        work.add(node, f"Ollama: {method}", None, items=(2,), decide=[ASYNC])
+    elif method in OLLAMA_CALLS:
+        asked_of = Asked.ADAPTER if is_module else Asked.OWNER
+        _request(work, node, MAP.interfaces[OLLAMA_CALLS[method]], asked_of)
+    elif method in OLLAMA_DECIDE:
+        decide = MAP.path_decide[OLLAMA_DECIDE[method]]
+        work.add(node, f"Ollama: {method}", None, items=(2,), decide=[decide])
+    else:
+        return False
+    return True
+
+
+ASYNC = (
+    f"{ADAPTER} waits for its answers: await openai.AsyncOpenAI(**{ADAPTER}.SERVER)"
+    ".chat.completions.create(model=…) in code that must not"
+)
+
+
+def _by_hand(work: Work, node: cst.Call) -> bool:
+    """``requests.post("http://localhost:8080/completion", json=…)``."""
+    if not isinstance(node.func, cst.Attribute) or node.func.attr.value not in ASKS:
+        return False
+    given = call_items(node, ("url", "data"))
+    url = next((each.value for each in given or () if each.name == "url"), None)
+    path = None if url is None else known_path(address(url, work.names.texts))
+    if given is None or path is None:
+        return False
+    title = f"by hand: {node.func.attr.value.upper()} {path}"
+    if path in MAP.path_decide:
+        work.add(node, title, None, items=(2,), decide=[MAP.path_decide[path]])
+        return True
+    is_plain = bool(work.qualified(node.func) & POSTS) or (
+        work.names.kind_of(node.func.value) == "http" and node.func.attr.value == "post"
+    )
+    body, line = _body(work, given)
+    if not is_plain or body is None:
+        why = ASYNC if not is_plain else "what it sends is not in sight here"
+        becomes = f"{ADAPTER}.{MAP.paths[path].becomes}(…) asks it"
+        work.add(node, title, None, items=(2, 6, 7), decide=[f"{becomes}; {why}"])
+        return True
+    timeout = [each for each in given if each.name == "timeout"]
+    done = _request(work, node, MAP.paths[path], Asked.ADAPTER, body=body, more=timeout)
+    if done and line is not None:
+        work.edits[line] = lambda _updated: cst.RemoveFromParent()
+    return True
+
+
+def _body(work: Work, given: Sequence[Given]) -> tuple[cst.Dict | None, cst.CSTNode | None]:
+    """Find the dictionary that is sent: written there, or just before and used once."""
+    value = next((each.value for each in given if each.name in ("json", "data")), None)
+    if isinstance(value, cst.Call) and work.qualified(value.func) & {"json.dumps"} and value.args:
+        value = value.args[0].value
+    line = None
+    if isinstance(value, cst.Name):
+        value, line = _written_before(work, value)
+    if isinstance(value, cst.Dict) and dict_items(value) is not None:
+        return value, line
+    return None, None
+
+
+def _written_before(
+    work: Work, name: cst.Name
+) -> tuple[cst.BaseExpression | None, cst.CSTNode | None]:
+    scope = work.answers.scopes[name]
+    assignments = list(scope[name.value]) if scope else []
+    if len(assignments) != 1 or len(list(assignments[0].references)) != 1:
+        return None, None
+    target = getattr(assignments[0], "node", None)
+    statement = target and work.answers.parents.get(work.answers.parents.get(target))  # type: ignore[arg-type]
+    if not isinstance(statement, cst.Assign) or not isinstance(statement.value, cst.Dict):
+        return None, None
+    line = work.answers.parents[statement]
+    if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
+        return statement.value, line
+    return None, None
+
+
+def _request(
+    work: Work,
+    node: cst.Call,
+    interface: Interface,
+    asked_of: Asked,
+    *,
+    body: cst.Dict | None = None,
+    more: Sequence[Given] = (),
+) -> bool:
+    """Move a request: its arguments, and what is read of its answer. Tell whether that is sure."""
+    given = dict_items(body) if body else call_items(node, interface.positional)
+    if given is None:
+        decide = [f"{interface.becomes}(…) takes its arguments by name; these cannot be told"]
+        work.add(node, interface.title, None, items=(2, 4), decide=decide)
+        return False
+    streams = any(each.name == "stream" and code(each.value) != "False" for each in given)
+    if body is not None and interface.table == "ollama":
+        # Ollama's own default, over HTTP.
+        streams = streams or all(each.name != "stream" for each in given)
+    items = _items(given, streams)
+    try:
+        if work.answers.f_string(node):
+            raise UncertainError("it stands inside an f-string")
+        if streams and interface.answer.get("") is not None:
+            raise UncertainError("its stream gives text, and now gives dictionaries")
+        edits = work.answers.edits(node, interface, http=body is not None, streams=streams)
+    except UncertainError as unsure:
+        decide = [f"{ADAPTER}.{interface.becomes}(…) asks it, but {unsure}"]
+        work.add(node, interface.title, None, items=items, decide=decide)
+        return False
+    work.edits |= edits
+    moved = move(interface, given)
+    work.adapters.add(f"{ADAPTER}.py")
+    if asked_of is Asked.ADAPTER:
+        work.imports.add(ADAPTER)
+    work.add(
+        node,
+        interface.title,
+        _asks(interface, asked_of, [*moved.all_arguments(), *more], body or node),
+        items=items,
+        changes=moved.changes,
+        decide=moved.decide,
+    )
+    return True
+
+
+def _asked(asked_of: Asked, call: cst.Call) -> cst.BaseExpression:
+    """Return what is asked, as it is after changes inside it: ``Llama(…).create_embedding(…)``."""
+    if asked_of is Asked.ADAPTER:
+        return cst.Name(ADAPTER)
+    if asked_of is Asked.OWNER:
+        assert isinstance(call.func, cst.Attribute)
+        return call.func.value
+    return call.func
+
+
+def _asks(
+    interface: Interface,
+    asked_of: Asked,
+    arguments: Sequence[Given],
+    like: cst.Call | cst.Dict,
+) -> Edit:
+    def edit(updated: cst.CSTNode) -> cst.CSTNode:
+        assert isinstance(updated, cst.Call)
+        func = cst.Attribute(_asked(asked_of, updated), cst.Name(interface.becomes))
+        call = updated.with_changes(func=func, **written(arguments, like))
+        return with_path(call, interface.answer[""]) if "" in interface.answer else call
+
+    return edit
+
+
+def _items(given: Sequence[Given], streams: bool) -> tuple[int, ...]:
+    """Name the points of the checklist that a request touches."""
+    names = {each.name for each in given}
+    tools = names & {"tools", "functions", "tool_choice", "function_call", "messages", "system"}
+    return (2, *((3,) if streams else ()), 4, *((5,) if tools else ()), 6, 7)
+
+
+def _moved(work: Work, node: cst.Call) -> bool:
+    """Count what is moved already: ``llm.chat(…)`` of an ``LLM``."""
+    if not isinstance(node.func, cst.Attribute):
+        kind = work.qualified(node.func) & {f"{ADAPTER}.LLM"}
+        items: tuple[int, ...] = (1, 2)
+    else:
+        of_module = work.qualified(node.func) & _ASKED | (
+            work.qualified(node.func) & {f"{ADAPTER}.LLM"}
+        )
+        of_object = work.names.kind_of(node.func.value) == "moved"
+        if of_object and _left_over(work, node, node.func.attr.value):
+            return True
+        kind = of_module or ({"moved"} if of_object else set())
+        items = _items(call_items(node, ("messages",)) or (), _streams(node))
+    if kind:
+        place = Place(
+            line=work.line(node),
+            what="over llm_client",
+            seen=one_line(code(node)),
+            state=State.MOVED,
+            items=items,
+        )
+        work.found.append((node, place))
+    return bool(kind)
+
+
+def _left_over(work: Work, node: cst.Call, method: str) -> bool:
+    """``llm.save_state()``, of which an ``LLM`` knows nothing."""
+    if method in MAP.method_decide:
+        decide = [f"{method}: {MAP.method_decide[method]}"]
+        work.add(node, f"llama-cpp-python: {method}", None, items=(2,), decide=decide)
+    return method in MAP.method_decide
+
+
+_ASKED = {f"{ADAPTER}.{name}" for name in ("chat", "complete", "embeddings")}
+
+
+def _streams(node: cst.Call) -> bool:
+    return any(
+        each.keyword and each.keyword.value == "stream" and code(each.value) != "False"
+        for each in node.args
+    )
+
+
+_LOOKS = (_constructor, _openai_model, _grammar, _of_object, _ollama, _by_hand, _moved, langchain)

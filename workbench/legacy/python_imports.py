@@ -1,0 +1,230 @@
+"""
+A module's imports: what is not used any more goes, what is needed comes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import libcst as cst
+from libcst.metadata import Assignment
+
+from .answers import Edit
+from .arguments import code
+from .holders import LLAMA_MODULES
+from .parameters import parameter_map
+from .places import ADAPTER
+from .python import Work
+
+OLD = ("llama_cpp", "ollama", "ctransformers")
+
+RENAMED = {f"{module}.Llama" for module in LLAMA_MODULES}
+
+
+def imports(work: Work) -> None:
+    """Rewrite the imports, and the names that they gave."""
+    if not work.found:
+        return
+    _rename(work)
+    statements = [
+        (line, statement)
+        for line in _lines(work.wrapper.module)
+        for statement in line.body
+        if isinstance(statement, cst.Import | cst.ImportFrom)
+    ]
+    for line, statement in statements:
+        _rewrite(work, line, statement)
+    _insert(work, [line for line, _statement in statements])
+
+
+def _lines(module: cst.Module) -> list[cst.SimpleStatementLine]:
+    """Find all lines with simple statements, wherever they stand."""
+    found: list[cst.SimpleStatementLine] = []
+
+    class Find(cst.CSTVisitor):
+        def visit_SimpleStatementLine(self, node: cst.SimpleStatementLine) -> None:
+            found.append(node)
+
+    module.visit(Find())
+    return found
+
+
+def _rename(work: Work) -> None:
+    """``Llama`` in annotations is ``LLM`` too."""
+
+    class Rename(cst.CSTVisitor):
+        def visit_Name(self, node: cst.Name) -> None:
+            parent = work.answers.parents[node]
+            if isinstance(parent, cst.Attribute) and parent.attr is node:
+                return
+            if work.qualified(node) & RENAMED and not _in_import(work, node):
+                work.edits.setdefault(node, lambda _updated: cst.Name("LLM"))
+
+        def visit_Attribute(self, node: cst.Attribute) -> None:
+            if work.qualified(node) & RENAMED and not _in_import(work, node):
+                work.imports.add(ADAPTER)
+                work.edits.setdefault(node, lambda _updated: cst.parse_expression(f"{ADAPTER}.LLM"))
+
+        def visit_Annotation(self, node: cst.Annotation) -> None:
+            said = node.annotation
+            if isinstance(said, cst.SimpleString) and _LLAMA.search(said.value) and _has(work):
+                new = cst.SimpleString(_LLAMA.sub("LLM", said.value))
+                work.edits.setdefault(said, lambda _updated: new)
+
+    work.wrapper.module.visit(Rename())
+
+
+_LLAMA = re.compile(r"\bLlama\b")
+
+
+def _has(work: Work) -> bool:
+    """Tell whether the module imports ``Llama`` by its name."""
+    return any(re.match(r"\s*from llama_cpp\b.*\bLlama\b", line) for line in work.lines)
+
+
+def _in_import(work: Work, node: cst.CSTNode) -> bool:
+    while not isinstance(node, cst.BaseSmallStatement | cst.BaseCompoundStatement):
+        node = work.answers.parents[node]
+    return isinstance(node, cst.Import | cst.ImportFrom)
+
+
+def _rewrite(
+    work: Work, line: cst.SimpleStatementLine, statement: cst.Import | cst.ImportFrom
+) -> None:
+    if isinstance(statement, cst.ImportFrom):
+        _rewrite_from(work, line, statement)
+        return
+    names = [code(alias.name) for alias in statement.names]
+    if len(names) != 1 or not _unused(work, statement, names[0].split(".")[0]):
+        return
+    if names[0].split(".")[0] in (*OLD, "requests", "httpx"):
+        _remove(work, line, statement)
+
+
+def _rewrite_from(work: Work, line: cst.SimpleStatementLine, statement: cst.ImportFrom) -> None:
+    module = code(statement.module) if statement.module else ""
+    if isinstance(statement.names, cst.ImportStar):
+        return
+    names = [code(alias.name) for alias in statement.names]
+    if module in LLAMA_MODULES:
+        new = ["LLM"] if "Llama" in names else []
+        rest = [
+            alias
+            for alias in statement.names
+            if code(alias.name) != "Llama" and not _unused(work, statement, _bound(alias))
+        ]
+        for alias in rest:
+            decide = f"{code(alias.name)} of llama_cpp has no counterpart here"
+            work.notes.append((statement, decide))
+        _replace(work, line, statement, new, rest)
+    elif module.split(".")[0] in OLD or any(
+        f"{module}.{name}" in parameter_map().langchain for name in names
+    ):
+        rest = [each for each in statement.names if not _unused(work, statement, _bound(each))]
+        if len(rest) < len(names):
+            _replace(work, line, statement, [], rest)
+
+
+def _bound(alias: cst.ImportAlias) -> str:
+    return code(alias.asname.name) if alias.asname else code(alias.name)
+
+
+def _replace(
+    work: Work,
+    line: cst.SimpleStatementLine,
+    statement: cst.ImportFrom,
+    new: Sequence[str],
+    rest: Sequence[cst.ImportAlias],
+) -> None:
+    """Write ``from llm_client import LLM``, and what is left of the old import."""
+    lines = []
+    if new:
+        lines.append(f"from {ADAPTER} import {', '.join(new)}")
+    if rest and statement.module:
+        kept = ", ".join(code(alias).rstrip(",") for alias in rest)
+        lines.append(f"from {code(statement.module)} import {kept}")
+    if not lines:
+        _remove(work, line, statement)
+        return
+    parsed = [cst.parse_statement(text) for text in lines]
+
+    def edit(updated: cst.CSTNode) -> cst.CSTNode:
+        assert isinstance(updated, cst.SimpleStatementLine)
+        first = parsed[0].with_changes(
+            leading_lines=updated.leading_lines, trailing_whitespace=updated.trailing_whitespace
+        )
+        return cst.FlattenSentinel([first, *parsed[1:]])  # type: ignore[return-value]
+
+    work.edits[line] = edit
+
+
+def _remove(work: Work, line: cst.SimpleStatementLine, statement: cst.CSTNode) -> None:
+    """Take an import away; what has to be imported instead takes its place."""
+    if work.imports and len(line.body) == 1 and isinstance(work.answers.parents[line], cst.Module):
+        wanted, work.imports = sorted(work.imports), set()
+        parsed = [cst.parse_statement(f"import {name}") for name in wanted]
+
+        def edit(updated: cst.CSTNode) -> cst.CSTNode:
+            assert isinstance(updated, cst.SimpleStatementLine)
+            first = parsed[0].with_changes(leading_lines=updated.leading_lines)
+            return cst.FlattenSentinel([first, *parsed[1:]])  # type: ignore[return-value]
+
+        work.edits[line] = edit
+        return
+    target = line if len(line.body) == 1 else statement
+    work.edits[target] = _away
+
+
+_away: Edit = lambda _updated: cst.RemoveFromParent()  # noqa: E731
+
+
+def _unused(work: Work, statement: cst.Import | cst.ImportFrom, name: str) -> bool:
+    """Tell whether every use of an imported name is in code that changes."""
+    scope = work.answers.scopes.get(statement)
+    assignments = list(scope[name]) if scope else []
+    uses = [access.node for each in assignments for access in each.references]
+    return all(isinstance(each, Assignment) for each in assignments) and all(
+        _goes(work, use) for use in uses
+    )
+
+
+def _goes(work: Work, node: cst.CSTNode) -> bool:
+    """Tell whether a node is in what an edit replaces whole."""
+    while not isinstance(node, cst.Module):
+        if node in work.edits and isinstance(node, cst.Call | cst.Name | cst.Attribute):
+            return True
+        if isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement):
+            return False
+        node = work.answers.parents[node]
+    return False
+
+
+def _insert(work: Work, lines: Sequence[cst.SimpleStatementLine]) -> None:
+    """Add what is still to be imported, after the last import at the top of the module."""
+    there = {code(statement) for line in lines for statement in line.body}
+    wanted = sorted(name for name in work.imports if f"import {name}" not in there)
+    if not wanted:
+        return
+    top = [line for line in lines if isinstance(work.answers.parents[line], cst.Module)]
+    parsed = [cst.parse_statement(f"import {name}") for name in wanted]
+    if top:
+        before = work.edits.get(top[-1])
+
+        def after(updated: cst.CSTNode) -> cst.CSTNode:
+            node = before(updated) if before else updated
+            if isinstance(node, cst.RemovalSentinel):
+                return cst.FlattenSentinel(parsed)  # type: ignore[return-value]
+            nodes = node if isinstance(node, cst.FlattenSentinel) else [node]
+            return cst.FlattenSentinel([*nodes, *parsed])  # type: ignore[return-value]
+
+        work.edits[top[-1]] = after
+        return
+    module = work.wrapper.module
+    place = 1 if module.get_docstring() else 0
+
+    def at_the_top(updated: cst.CSTNode) -> cst.CSTNode:
+        assert isinstance(updated, cst.Module)
+        return updated.with_changes(body=[*updated.body[:place], *parsed, *updated.body[place:]])
+
+    work.edits[module] = at_the_top

@@ -1,0 +1,57 @@
+"""
+Addresses in code, as far as they can be read off it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import libcst as cst
+
+from .arguments import code
+from .parameters import parameter_map
+
+LOCAL = re.compile(r"localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal|ollama|llama|:11434")
+OLLAMA = re.compile(r"11434|ollama", re.IGNORECASE)
+
+
+def address(node: cst.BaseExpression, texts: Mapping[str, cst.BaseExpression]) -> str:
+    """Write an address; what cannot be told of it is ``{…}``."""
+    if isinstance(node, cst.SimpleString):
+        value = node.evaluated_value
+        return value if isinstance(value, str) else ""
+    if isinstance(node, cst.FormattedString):
+        return "".join(_part(part, texts) for part in node.parts)
+    added = isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add)
+    if added or isinstance(node, cst.ConcatenatedString):
+        assert isinstance(node, cst.BinaryOperation | cst.ConcatenatedString)
+        return address(node.left, texts) + address(node.right, texts)
+    known = texts.get(code(node))
+    if known is not None and known is not node:
+        rest = {name: text for name, text in texts.items() if name != code(node)}
+        return address(known, rest)
+    # The default of an environment variable says what it is.
+    if isinstance(node, cst.Call) and len(node.args) == 2:
+        return address(node.args[1].value, texts)
+    return f"{{{code(node)}}}"
+
+
+def _part(part: cst.BaseFormattedStringContent, texts: Mapping[str, cst.BaseExpression]) -> str:
+    if isinstance(part, cst.FormattedStringText):
+        return part.value
+    assert isinstance(part, cst.FormattedStringExpression)
+    return address(part.expression, texts)
+
+
+def known_path(url: str) -> str | None:
+    """Return the path of an old server that an address ends with; the longest known."""
+    if "api.openai.com" in url or "/" not in url:
+        return None
+    paths = [*parameter_map().paths, *parameter_map().path_decide]
+    bare = url.split("?", maxsplit=1)[0].rstrip("/")
+    found = max((path for path in paths if bare.endswith(path)), key=len, default=None)
+    if found and re.match(r"/api/(?!v1)", found) and not OLLAMA.search(url):
+        return None  # many applications have an /api/chat of their own
+    # "/completion" of an address of which nothing is known may be anything.
+    return found if found and ("//" in url or "{" in url) else None

@@ -1,0 +1,3 @@
+"""
+What ``migrate --write`` puts beside an application: its own small client. Nothing here imports it.
+"""

@@ -1,0 +1,204 @@
+"""
+An application's files: read, and written back where a change is certain.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+from ..errors import ConfigError
+from ..legacy import READERS, Place, Reading, read, shared_models
+from ..legacy.places import State
+from .checklist import Item, checklist
+
+BACKUP = ".migrate-backup"
+"""Below the folder: files as they were before the first change. Never written twice."""
+
+ADAPTERS = ("llm_client.py", "llm_langchain.py", "llmClient.ts")
+
+_SKIPPED = {"node_modules", "site-packages", "venv", "env", "build", "dist", "__pycache__"}
+
+MAX_FILE_BYTES = 8 * 2**20
+"""What is larger was written by a machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRead:
+    """
+    A file, as it is and as it would be.
+
+    Args:
+        error: Why it could not be read.
+    """
+
+    path: Path
+    text: str
+    reading: Reading
+    error: str | None = None
+
+    @property
+    def changes(self) -> bool:
+        """Whether there is something to write."""
+        return self.reading.text != self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """
+    What was found in a file or folder.
+
+    Args:
+        path: What was asked for.
+
+        root: The folder that backups are kept below.
+
+        written: Files that were changed or added.
+    """
+
+    path: Path
+    root: Path
+    files: tuple[FileRead, ...]
+    written: tuple[Path, ...] = ()
+
+    @property
+    def places(self) -> tuple[tuple[Path, Place], ...]:
+        """Every place, with its file."""
+        return tuple((file.path, place) for file in self.files for place in file.reading.places)
+
+    @property
+    def left(self) -> tuple[tuple[Path, Place], ...]:
+        """The places that are not moved yet."""
+        return tuple(each for each in self.places if each[1].state is not State.MOVED)
+
+    @property
+    def unread(self) -> tuple[FileRead, ...]:
+        """Files that could not be read."""
+        return tuple(file for file in self.files if file.error)
+
+    @property
+    def checklist(self) -> tuple[Item, ...]:
+        """The points of the checklist."""
+        return checklist(place for _path, place in self.places)
+
+
+def examine(path: Path) -> Migration:
+    """
+    Read a file, or every file of a folder.
+
+    Hidden folders, environments, ``node_modules`` and the like are left out.
+
+    Raises:
+        ConfigError: It is not there, or no file that can be read.
+    """
+    if not path.exists() or (path.is_file() and path.suffix not in READERS):
+        raise ConfigError(
+            f"There is nothing to read at {path}.",
+            hint=f"Name a folder, or a file that ends in {', '.join(READERS)}.",
+            key="path",
+            source="argument",
+        )
+    paths = [path] if path.is_file() else sorted(_files(path))
+    files = _read_all(paths)
+    return Migration(path=path, root=path if path.is_dir() else path.parent, files=files)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_symlink() or path.name.startswith(".") or path.name in _SKIPPED:
+            continue
+        if path.is_dir():
+            # An environment has any name, and this file in it.
+            if not (path / "pyvenv.cfg").exists():
+                yield from _files(path)
+        elif path.suffix in READERS and path.name not in ADAPTERS and _is_small(path):
+            yield path
+
+
+def _is_small(path: Path) -> bool:
+    return path.stat().st_size <= MAX_FILE_BYTES
+
+
+def _read_all(paths: Sequence[Path]) -> tuple[FileRead, ...]:
+    """Read files that may use each other's models."""
+    shared: dict[str, str] = {}
+    for path in paths:
+        shared |= shared_models(path, path.read_bytes().decode("utf-8", errors="replace"))
+    return tuple(_read(path, shared) for path in paths)
+
+
+def _read(path: Path, shared: Mapping[str, str]) -> FileRead:
+    text = ""
+    try:
+        text = path.read_bytes().decode("utf-8")
+        return FileRead(path=path, text=text, reading=_with_its_line_ends(path, text, shared))
+    except Exception as exc:
+        # Whatever a parser says of a file that is none must not hide the others.
+        reason = f"{type(exc).__name__}: {exc}".splitlines()[0]
+        return FileRead(path=path, text=text, reading=Reading(text=text), error=reason)
+
+
+def _with_its_line_ends(path: Path, text: str, shared: Mapping[str, str]) -> Reading:
+    if "\r\n" not in text:
+        return read(path, text, shared)
+    reading = read(path, text.replace("\r\n", "\n"), shared)
+    return Reading(
+        places=reading.places,
+        text=reading.text.replace("\n", "\r\n"),
+        adapters=reading.adapters,
+    )
+
+
+def write(migration: Migration) -> Migration:
+    """
+    Write what is certain, and comments where a person must decide; then read again.
+
+    Each file is kept as it was in :data:`BACKUP` before its first change. A
+    second call changes nothing.
+    """
+    written: list[Path] = []
+    for file in migration.files:
+        if file.changes:
+            _keep(file.path, migration.root)
+            _replace(file.path, file.reading.text)
+            written.append(file.path)
+        for adapter in file.reading.adapters:
+            written += _add_adapter(adapter, file.path)
+    again = _read_all([file.path for file in migration.files])
+    return replace(migration, files=again, written=tuple(written))
+
+
+def _keep(path: Path, root: Path) -> None:
+    backup = root / BACKUP / path.relative_to(root)
+    if not backup.exists():
+        backup.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, backup)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the file beside itself first, so that a full disk leaves the old one."""
+    fresh = path.with_name(f".{path.name}.migrate")
+    fresh.write_bytes(text.encode("utf-8"))
+    shutil.copymode(path, fresh)
+    fresh.replace(path)
+
+
+def _add_adapter(name: str, user: Path) -> list[Path]:
+    """Put an adapter where the file's imports find it; one that is there stays as it is."""
+    target = _import_root(user) / name
+    if target.exists():
+        return []
+    source = resources.files(__package__).joinpath("adapters", name)
+    target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    return [target]
+
+
+def _import_root(path: Path) -> Path:
+    """Return the folder that ``import`` looks in: the first above that is no package."""
+    folder = path.parent
+    while (folder / "__init__.py").exists() and folder.parent != folder:
+        folder = folder.parent
+    return folder
