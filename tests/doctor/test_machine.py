@@ -160,3 +160,25 @@ def test_a_program_of_windows_is_named_where_that_works(wsl: Machine):
 
     assert sockets.owner_in_windows(wsl, 8000) == Owner(4711, "a program")
     assert sockets.owner_in_windows(wsl, 80) is None
+
+
+DOCKER = """#!/bin/sh
+[ "$1" = image ] && exit 0
+for last; do :; done
+PYTHONPATH={home} exec sh -c "$last"
+"""
+
+
+def test_an_image_says_its_versions_in_the_form_that_is_read(tmp_path: Path):
+    """A folder stands for the image: vLLM's file is read, and nothing is loaded."""
+    package = tmp_path / "vllm"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('loaded')")
+    (package / "_version.py").write_text("__version__ = version = '0.33.0+cpu'\n")
+    docker = tmp_path / "docker"
+    docker.write_text(DOCKER.format(home=tmp_path))
+    docker.chmod(0o755)
+    image = {"WORKBENCH_IMAGE": "vllm/vllm-openai-cpu:v0.33.0"}
+    machine = Machine(tmp_path, {"PATH": f"{tmp_path}:/usr/bin:/bin", **image})
+
+    assert facts.inside(machine) == facts.Inside(vllm=(0, 33, 0), rocm=facts.rocm_version(machine))

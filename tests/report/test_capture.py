@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.doctor.folder_machine import NAMES, FolderMachine
 from tests.test_shell import workbench
-from workbench.doctor import Machine, examine
+from workbench.doctor import HostReport, Machine
 from workbench.doctor import folder_machine as folders
 from workbench.errors import ConfigError
 from workbench.report import capture, this_machine
@@ -22,20 +22,18 @@ from workbench.report.toml import document
 from workbench.session import Session
 
 
-def _verdicts(machine: Machine) -> dict[str, str]:
-    return {it.id: str(it.verdict) for it in examine(machine).findings}
+def _verdicts(report: HostReport) -> dict[str, str]:
+    return {it.id: str(it.verdict) for it in report.findings}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_captured_machine_gets_the_same_findings(name: str, tmp_path: Path):
     """Each of the machines that are known, every verdict, what it is ready for, and how sure."""
-    machine = FolderMachine(name, tmp_path / "is")
-    captured = capture(machine, tmp_path / "captured")
-    again = folders.FolderMachine(tmp_path / "captured", tmp_path / "was")
-    report = examine(again)
+    captured = capture(FolderMachine(name, tmp_path / "is"), tmp_path / "captured")
+    report = folders.examine_folder(tmp_path / "captured")
 
     assert captured.differing == ()
-    assert _verdicts(again) == _verdicts(machine)
+    assert _verdicts(report) == _verdicts(captured.report)
     assert (report.ready_for, report.unsure) == (captured.report.ready_for, captured.report.unsure)
     expected = tomllib.loads((tmp_path / "captured/expected.toml").read_text())
     assert expected["ready_for"] == list(report.ready_for)
@@ -77,7 +75,8 @@ def _plant(machine: Machine) -> None:
         "no_proxy": "localhost,127.0.0.1,zeus7.corp.example",
     }
     for path, text in {
-        "wb/.env": "# of annabella\r\nHF_TOKEN=hf_Qz8Wv3Qz8Wv3Qz8Wv3\r\nTEAM='Qz8Wv3 Qz8Wv3'\r\n",
+        "wb/.env": "# of annabella\r\nHF_TOKEN=hf_Qz8Wv3Qz8Wv3Qz8Wv3\r\nTEAM='Qz8Wv3 Qz8Wv3'\r\n"
+        "KEY='-----BEGIN\nQz8Wv3Qz8Wv3\n'\n",
         "wb/models/x": "",
         ".docker/config.json": '{"auths": {"zeus7": {"auth": "Qz8Wv3Qz8Wv3"}}}',
         ".cache/huggingface/token": "hf_Qz8Wv3Qz8Wv3Qz8Wv3",

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
+from workbench.doctor.checks import CHECKS
 from workbench.report import Redactor
 
 KEY = "wK9/x+Pq7!mZ 2r"
@@ -85,6 +86,13 @@ def test_a_secret_that_nobody_knows_goes_by_its_form(text: str, secret: str):
 def test_what_an_issue_is_about_stays(text: str):
     """Versions, images, options, digests, loopback and public addresses."""
     assert Redactor().text(text) == text
+
+
+def test_what_the_checks_say_of_themselves_stays():
+    """Their addresses and their reasons: nothing of them is anybody's."""
+    said = [text for check in CHECKS for text in (check.source or "", check.about)]
+
+    assert [Redactor().text(text) for text in said] == said
 
 
 def test_nobody_is_named():

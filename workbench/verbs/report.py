@@ -28,7 +28,7 @@ from .base import Shown, Skin, json_option, shown
 @json_option
 @click.pass_obj
 def report(skin: Skin, /, out: Path | None, capture: Path | None, as_json: bool) -> Shown:
-    """Gather what an issue needs, without secrets, prompts and names: doctor, versions, boots …"""
+    """Gather what an issue needs: doctor, versions, boots, errors; no secrets, prompts, names."""
     from ..views import report as seen
 
     if out and capture:
