@@ -62,7 +62,6 @@ class Answer:
         "_has_events",
         "_parser",
         "_rest",
-        "_stamp",
         "_text_at",
         "began",
         "error",
@@ -73,7 +72,6 @@ class Answer:
 
     def __init__(self) -> None:
         self.stamps_s: array[float] = array("d")
-        self._stamp = self.stamps_s.append
         self.usage: Usage | None = None
         self.request_id: str | None = None
         self.error: str | None = None
@@ -116,7 +114,7 @@ class Answer:
         ):
             if data[text_at] == QUOTE:
                 return False
-            self._stamp(at_s)
+            self.stamps_s.append(at_s)
             return True
         return self._take_many(data, at_s)
 
