@@ -15,6 +15,9 @@ from statistics import NormalDist, fmean, stdev, variance
 
 CONFIDENCE = 0.95
 
+Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""1.96: so many standard deviations reach to a normal distribution's 95 %."""
+
 RESAMPLES = 2000
 """Of a bootstrap: the ends of a 95 % interval then vary by about a twentieth of its width."""
 
@@ -58,10 +61,9 @@ def of_share(hits: int, count: int) -> Interval | None:
     """
     if count == 0:
         return None
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    share, wide = hits / count, 1 + z * z / count
-    middle = (share + z * z / (2 * count)) / wide
-    reach = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / wide
+    share, wide = hits / count, 1 + Z * Z / count
+    middle = (share + Z * Z / (2 * count)) / wide
+    reach = Z * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count)) / wide
     return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
