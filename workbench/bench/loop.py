@@ -158,15 +158,19 @@ class Loop:
             while not self._is_over():
                 self._send_due()
                 self._turn(self._wait_s())
-            return Load(
-                requests=self._all,
-                started_s=self._began_s,
-                ended_s=time.monotonic(),
-                read_late_s=self._late_s,
-                kernel_stamps=self._kernel_stamps,
-            )
+            return self.so_far()
         finally:
             self._close()
+
+    def so_far(self) -> Load:
+        """Return what there is, also after :meth:`run` was interrupted."""
+        return Load(
+            requests=self._all,
+            started_s=self._began_s,
+            ended_s=time.monotonic(),
+            read_late_s=self._late_s,
+            kernel_stamps=self._kernel_stamps,
+        )
 
     # --- Reading ---
 

@@ -41,10 +41,13 @@ class Prompt:
 
     Args:
         output_tokens: The most that the answer may have.
+
+        history: What was said before: user and assistant in turns, the user first.
     """
 
     text: str
     output_tokens: int
+    history: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
