@@ -174,6 +174,6 @@ def test_by_the_kernels_clock_tokens_read_together_are_told():
 
 def test_requests_sent_late_are_lag_too():
     """10 ms of a TTFT of 100 ms."""
-    found = lag([], [request(queue_s=0.01)], kernel_stamps=True)
+    found = lag([], [request(late_s=0.01)], kernel_stamps=True)
 
     assert found.share == pytest.approx(0.1)

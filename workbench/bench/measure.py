@@ -70,7 +70,7 @@ def measure(
     cold = None
     if warming := cold_prompts(plan):
         load = sender.send(warming, plan.warmup_due_s(), "warming up")
-        cold = _metrics(_rows(load), load, slo=slo, seed=plan.seed)
+        cold = _metrics(_rows(load, plan.warmup_due_s()), load, slo=slo, seed=plan.seed)
         if sender.interrupted:
             found = _result(plan, fingerprint, _nothing_of(load), slo=slo, cold=cold)
             return replace(found, interrupted=True)
@@ -112,8 +112,13 @@ def request_body(prompt: Prompt, body: Mapping[str, object]) -> dict[str, object
     }
 
 
-def row(sent: Sent, *, began_s: float) -> Request:
-    """Turn what the loop noted of a request into what people read."""
+def row(sent: Sent, *, began_s: float, due_s: Times) -> Request:
+    """
+    Turn what the loop noted of a request into what people read.
+
+    Args:
+        due_s: When the arrivals had each request, after *began_s*.
+    """
     answer, at_s = sent.answer, sent.sent_s
     error = answer.error if sent.done_s is not None else answer.error or NEVER_ENDED
     usage = answer.usage
@@ -122,7 +127,8 @@ def row(sent: Sent, *, began_s: float) -> Request:
     return Request(
         number=sent.number,
         start_s=None if at_s is None else at_s - began_s,
-        queue_s=0.0 if at_s is None else at_s - sent.due_s,
+        queue_s=0.0 if at_s is None else at_s - began_s - due_s[sent.number],
+        late_s=0.0 if at_s is None else at_s - sent.due_s,
         ttft_s=None if at_s is None or first_s is None else first_s - at_s,
         itls_s=array("d", (later - earlier for earlier, later in pairwise(answer.stamps_s))),
         e2el_s=None if at_s is None or last_s is None else last_s - at_s,
@@ -165,8 +171,8 @@ class _Sender:
             return loop.so_far()
 
 
-def _rows(load: Load) -> tuple[Request, ...]:
-    return tuple(row(sent, began_s=load.started_s) for sent in load.requests)
+def _rows(load: Load, due_s: Times) -> tuple[Request, ...]:
+    return tuple(row(sent, began_s=load.started_s, due_s=due_s) for sent in load.requests)
 
 
 def _metrics(requests: Sequence[Request], load: Load, *, slo: Slo | None, seed: int) -> Metrics:
@@ -181,7 +187,7 @@ def _nothing_of(load: Load) -> Load:
 def _result(
     plan: Plan, fingerprint: Fingerprint, load: Load, *, slo: Slo | None, cold: Metrics | None
 ) -> Result:
-    requests = _rows(load)
+    requests = _rows(load, plan.due_s())
     metrics = _metrics(requests, load, slo=slo, seed=plan.seed)
     return Result(
         settings=_settings(plan),

@@ -28,7 +28,11 @@ class Request:
     Args:
         start_s: When it was sent; ``None``: it never was.
 
-        queue_s: How much later than due it was sent. No part of TTFT.
+        queue_s: From when the arrivals had it until it was sent, a wait for room
+            included: in a closed loop, where all are due at once, since the start.
+            vLLM's, and no part of TTFT.
+
+        late_s: How much of that was the client's own lateness.
 
         ttft_s: ``None``: no chunk had text.
 
@@ -46,6 +50,7 @@ class Request:
     number: int
     start_s: float | None
     queue_s: float = 0.0
+    late_s: float = 0.0
     ttft_s: float | None = None
     itls_s: array[float] = field(default_factory=lambda: array("d"))
     e2el_s: float | None = None

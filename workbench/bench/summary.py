@@ -189,7 +189,7 @@ def lag(read_late_s: Sequence[float], requests: Sequence[Request], *, kernel_sta
     import numpy as np
 
     read = np.asarray(read_late_s, dtype=float)
-    sent = np.asarray([r.queue_s for r in requests if r.start_s is not None], dtype=float)
+    sent = np.asarray([r.late_s for r in requests if r.start_s is not None], dtype=float)
     gaps = np.concatenate([np.asarray(r.itls_s, dtype=float) for r in requests] or [read[:0]])
     first = np.asarray(_known(request.ttft_s for request in requests))
     ttft_s, gap_s = _median(first), _median(gaps)
