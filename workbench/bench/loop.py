@@ -29,9 +29,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import ServerUnreachableError
-from .answer import Answer
 from .arrivals import Times
 from .http1 import Target
+from .load import Load, OnProgress, Progress, Sent
+
+__all__ = ["Load", "Loop", "Progress", "Sent"]
 
 SO_TIMESTAMPNS = 35
 """``asm-generic/socket.h``; Python's socket module does not name it. Also the type of the note."""
@@ -51,27 +53,12 @@ one's time is known: so sockets come first.
 CHECK_S = 1.0
 """How often it is looked for answers that take too long."""
 
+PROGRESS_S = 0.25
+"""How often it is told how far the load is."""
+
 CONNECT_S = 5.0
 LAST_CHUNK = b"0\r\n\r\n"
 """What an answer ends with. Other things may: it is a reason to look, and no proof."""
-
-
-@dataclass(slots=True)
-class Sent:
-    """
-    One request and what came of it.
-
-    Args:
-        due_s: When it was to be sent; in a closed loop, when there was room for it.
-
-        sent_s: When its first byte went to the kernel; ``None``: it never did.
-    """
-
-    number: int
-    due_s: float
-    sent_s: float | None = None
-    done_s: float | None = None
-    answer: Answer = field(default_factory=Answer)
 
 
 @dataclass(slots=True)
@@ -82,24 +69,6 @@ class Connection:
     sent: Sent | None = None
     unsent: memoryview = field(default_factory=lambda: memoryview(b""))
     used: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Load:
-    """
-    What the loop found.
-
-    Args:
-        read_late_s: For each read, how long the bytes had been there.
-
-        kernel_stamps: Whether the times are the kernel's.
-    """
-
-    requests: list[Sent]
-    started_s: float
-    ended_s: float
-    read_late_s: array[float]
-    kernel_stamps: bool
 
 
 class Loop:
@@ -114,6 +83,8 @@ class Loop:
         stop_s: Send no more after so long; what is under way is read to its end.
 
         patience_s: An answer that takes longer is given up.
+
+        on_progress: Told a few times a second how far it is. No socket is read meanwhile.
     """
 
     def __init__(
@@ -125,19 +96,23 @@ class Loop:
         concurrency: int | None = None,
         stop_s: float | None = None,
         patience_s: float = 600.0,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self._address: tuple[str, int] = (target.host, target.port)
         self._family: int = socket.AF_INET
         self._requests, self._due_s = requests, due_s
         self._concurrency = concurrency or len(requests)
         self._stop_s, self._patience_s = stop_s, patience_s
+        self._on_progress = on_progress
+        self._done = self._failed = self._done_tokens = 0
         self._epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
         self._idle: deque[int] = deque()
         self._all: list[Sent] = []
         self._again: deque[Sent] = deque()
         self._next = self._under_way = 0
-        self._began_s = self._room_s = self._looked_s = self._next_check_s = 0.0
+        self._began_s = self._room_s = self._looked_s = 0.0
+        self._next_check_s = self._next_progress_s = 0.0
         self._view = memoryview(bytearray(BUFFER_BYTES))
         self._filled = 0
         self._notes: deque[tuple[int, int, bytes | None, int]] = deque()
@@ -158,18 +133,27 @@ class Loop:
             while not self._is_over():
                 self._send_due()
                 self._turn(self._wait_s())
-            return self.so_far()
+                if self._on_progress and time.monotonic() >= self._next_progress_s:
+                    self._next_progress_s = time.monotonic() + PROGRESS_S
+                    self._on_progress(self._progress())
+            return Load(
+                requests=self._all,
+                started_s=self._began_s,
+                ended_s=time.monotonic(),
+                read_late_s=self._late_s,
+                kernel_stamps=self._kernel_stamps,
+            )
         finally:
             self._close()
 
-    def so_far(self) -> Load:
-        """Return what there is, also after :meth:`run` was interrupted."""
-        return Load(
-            requests=self._all,
-            started_s=self._began_s,
-            ended_s=time.monotonic(),
-            read_late_s=self._late_s,
-            kernel_stamps=self._kernel_stamps,
+    def _progress(self) -> Progress:
+        under_way = (each.sent for each in self._connections.values() if each.sent)
+        return Progress(
+            elapsed_s=time.monotonic() - self._began_s,
+            sent=self._next,
+            done=self._done,
+            failed=self._failed,
+            tokens=self._done_tokens + sum(len(sent.answer.stamps_s) for sent in under_way),
         )
 
     # --- Reading ---
@@ -255,6 +239,7 @@ class Loop:
     def _end(self, fd: int, sent: Sent, at_s: float) -> None:
         sent.done_s = at_s
         self._under_way -= 1
+        self._count(sent)
         self._room_s = time.monotonic()
         connection = self._connections[fd]
         connection.sent, connection.used = None, True
@@ -262,6 +247,12 @@ class Loop:
             self._idle.append(fd)
         else:
             self._drop(fd)
+
+    def _count(self, sent: Sent) -> None:
+        usage = sent.answer.usage
+        self._done += 1
+        self._failed += sent.answer.error is not None
+        self._done_tokens += usage.output_tokens if usage else len(sent.answer.stamps_s)
 
     def _give_up_the_late(self) -> None:
         for fd, connection in list(self._connections.items()):
