@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 
 from .. import scrapes
 from ..errors import AuthenticationError, ServerFailureError, ServerUnreachableError
@@ -88,6 +89,11 @@ def identified(to: Address, plan: Plan, known: Fingerprint | None = None) -> Fin
     )
 
 
+def is_vllm(to: Address) -> bool:
+    """Tell whether it says that it is a vLLM, and so knows vLLM's own parameters."""
+    return base.version(to.root, to.api_key) is not None
+
+
 def tokenizer(to: Address, model: str | None) -> CountTokens | None:
     """Return the server's own count of a text's tokens; ``None`` where it has no ``/tokenize``."""
 
@@ -107,7 +113,7 @@ def tokenizer(to: Address, model: str | None) -> CountTokens | None:
         count("a")
     except ServerFailureError:
         return None
-    return count
+    return cache(count)  # how long words are is asked for each prompt anew
 
 
 def _check(to: Address, listing: base.Answer) -> None:
@@ -120,7 +126,7 @@ def _check(to: Address, listing: base.Answer) -> None:
     if listing.status in (401, 403):
         raise AuthenticationError(
             f"{to.base_url} refuses the API key ({listing.status}).",
-            hint="Set OPENAI_API_KEY or WORKBENCH_API_KEY to that server's key.",
+            hint="Set WORKBENCH_API_KEY to the key of that server.",
             base_url=to.base_url,
             status_code=listing.status,
         )

@@ -11,11 +11,14 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+from .. import units
 from ..records import Progress
 from . import http1
 from .arrivals import Times
 from .asked_server import Address, Watch, identified
-from .loop import Load, Loop, Sent
+from .load import Load, Sent
+from .load import Progress as HowFar
+from .loop import Loop
 from .plan import Plan
 from .result import Fingerprint, Metrics, Request, Result, Settings
 from .slo import Slo
@@ -163,12 +166,33 @@ class _Sender:
             due_s,
             concurrency=self._plan.concurrency,
             stop_s=self._plan.duration_s,
+            on_progress=lambda far: self._tell(_told(far, label, len(prompts))),
         )
         try:
             return loop.run()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as exc:
+            load: Load | None = getattr(exc, "load", None)
+            if load is None:
+                raise
             self.interrupted = True
-            return loop.so_far()
+            return load
+
+
+def _told(far: HowFar, label: str, total: int) -> Progress:
+    """Write how far a load is, with what it reads a second."""
+    rates = (
+        [
+            units.rate(far.done / far.elapsed_s, "req/s"),
+            units.rate(far.tokens / far.elapsed_s),
+            f"{far.sent - far.done} under way",
+            *([f"{far.failed} failed"] if far.failed else []),
+        ]
+        if far.elapsed_s > 0
+        else [f"{far.sent} under way"]
+    )
+    return Progress(
+        label=label, done=far.done, total=total, unit="requests", detail=", ".join(rates)
+    )  # fmt: skip
 
 
 def _rows(load: Load, due_s: Times) -> tuple[Request, ...]:
