@@ -159,14 +159,15 @@ class _Sender:
 
     def send(self, prompts: Sequence[Prompt], due_s: Times, label: str) -> Load:
         """Send prompts when they are due; return what came, all of it or until an interrupt."""
-        self._tell(Progress(label=label, done=0, total=len(prompts), unit="requests"))
+        total = len(prompts)
+        self._tell(Progress(label=label, done=0, total=total, unit="requests", detail="preparing"))
         loop = Loop(
             self._target,
             [http1.post(self._target, PATH, request_body(each, self._body)) for each in prompts],
             due_s,
             concurrency=self._plan.concurrency,
             stop_s=self._plan.duration_s,
-            on_progress=lambda far: self._tell(_told(far, label, len(prompts))),
+            on_progress=lambda far: self._tell(_told(far, label, total)),
         )
         try:
             return loop.run()

@@ -185,11 +185,10 @@ def _percentile_line(
         return
     across, up = [load for load, _ in points], [value.value for _, value in points]
     axes.plot(across, up, "o-", color=colour, markersize=4, label=f"p{percent}")
-    known = [
-        (load, each) for load, each in points if each.low is not None and each.high is not None
-    ]
-    for load, each in known:
-        axes.plot([load, load], [each.low, each.high], color=colour, linewidth=1, alpha=0.6)  # type: ignore[list-item]
+    for load, each in points:
+        if each.low is not None and each.high is not None:
+            ends = [each.low, each.high]
+            axes.plot([load, load], ends, color=colour, linewidth=1, alpha=0.6)
 
 
 def _limit(axes: Axes, limit_s: float | None) -> None:
@@ -239,10 +238,10 @@ def _waiting(request: Request) -> tuple[float, float] | None:
 
 
 def _streaming(request: Request) -> tuple[float, float] | None:
-    if not request.ok or None in (request.start_s, request.ttft_s, request.e2el_s):
+    if not request.ok or request.start_s is None:
         return None
-    assert request.start_s is not None and request.ttft_s is not None
-    assert request.e2el_s is not None
+    if request.ttft_s is None or request.e2el_s is None:
+        return None
     return request.start_s + request.ttft_s, request.start_s + request.e2el_s
 
 
