@@ -16,7 +16,7 @@ from ..records import Progress
 from . import http1
 from .arrivals import Times
 from .asked_server import Address, Watch, identified
-from .load import Load, Sent
+from .load import Interrupted, Load, Sent
 from .load import Progress as HowFar
 from .loop import Loop
 from .plan import Plan
@@ -171,12 +171,9 @@ class _Sender:
         )
         try:
             return loop.run()
-        except KeyboardInterrupt as exc:
-            load: Load | None = getattr(exc, "load", None)
-            if load is None:
-                raise
+        except Interrupted as exc:
             self.interrupted = True
-            return load
+            return exc.load
 
 
 def _told(far: HowFar, label: str, total: int) -> Progress:
