@@ -7,5 +7,13 @@ from .memory import memory
 from .telemetry import errors, latency, tokens, ttft
 
 __all__ = [
-    *("against_load", "curve", "errors", "itl", "latency", "memory", "timeline", "tokens", "ttft"),
+    "against_load",
+    "curve",
+    "errors",
+    "itl",
+    "latency",
+    "memory",
+    "timeline",
+    "tokens",
+    "ttft",
 ]
