@@ -152,7 +152,9 @@ class Server:
         """Send what is due, from the queue whose head is due first."""
         first, following, itl_s = self.first, self.next, self.itl_s
         while first or following:
-            queue = first if not following or (first and first[0][0] < following[0][0]) else following
+            queue = (
+                first if not following or (first and first[0][0] < following[0][0]) else following
+            )
             at_s, stream = queue[0]
             now_s = time.monotonic()
             if at_s > now_s:
