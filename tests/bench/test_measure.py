@@ -7,6 +7,7 @@ from array import array
 
 import pytest
 
+import workbench
 from tests.scripted import DONE, HELLO, ROLE, STOP, Do, ScriptedServer, reply, stream, text
 from workbench.bench.load import Interrupted, Load, Sent
 from workbench.bench.loop import Loop
@@ -37,7 +38,7 @@ def test_every_request_is_a_row_and_the_metrics_are_of_all(server: ScriptedServe
     assert {request.request_id for request in result.requests} == {"chatcmpl-1"}
     assert (result.metrics.completed, result.metrics.failed) == (4, 0)
     assert (result.metrics.input_tokens, result.metrics.output_tokens) == (12, 8)
-    assert result.metrics.peak_concurrency == 2
+    assert result.metrics.peak_concurrency in (1, 2)  # an answer may end before the next is sent
     assert result.metrics.ttft.count == 4
 
 
@@ -126,6 +127,7 @@ def test_a_server_without_metrics_is_measured_too(server: ScriptedServer):
     assert result.server is None
     assert result.fingerprint.server is None
     assert result.fingerprint.model == "pocket"
+    assert result.fingerprint.client_version == workbench.__version__
     assert result.fingerprint.workload_hash == Plan(prompts=PROMPTS).workload_hash
 
 
