@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tests.bench.test_loop import asked, exact
+from tests.bench.against import asked, exact
 from tests.helpers import eventually
 from workbench.bench import arrivals, http1, processes
 from workbench.bench.load import Interrupted, Progress

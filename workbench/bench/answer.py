@@ -32,6 +32,9 @@ CHUNK_END = b"\n\n\r\n"
 LINES_PER_CHUNK = 4
 """Its size, the event, the empty line, the chunk's end."""
 
+MOST_BODY_BYTES = 16 * 1024
+"""What is kept of an answer that is no stream: enough to tell what the server said."""
+
 QUOTE = ord('"')
 
 _TEXT_BEGINS = re.compile(r'"(?:content|text|reasoning|reasoning_content)"\s*:\s*"(?!")')
@@ -56,9 +59,9 @@ class Answer:
         "_begins_size",
         "_body",
         "_framing",
+        "_has_events",
         "_parser",
         "_rest",
-        "_stamp",
         "_text_at",
         "began",
         "error",
@@ -69,7 +72,6 @@ class Answer:
 
     def __init__(self) -> None:
         self.stamps_s: array[float] = array("d")
-        self._stamp = self.stamps_s.append
         self.usage: Usage | None = None
         self.request_id: str | None = None
         self.error: str | None = None
@@ -79,7 +81,7 @@ class Answer:
         self._begins, self._begins_bytes = "", b""
         self._begins_size = self._text_at = 0
         self._rest = self._body = b""
-        self._at_edge = False
+        self._at_edge = self._has_events = False
 
     def __reduce__(self) -> tuple[object, ...]:
         # To another process goes what was found; what it takes to read on does not.
@@ -112,7 +114,7 @@ class Answer:
         ):
             if data[text_at] == QUOTE:
                 return False
-            self._stamp(at_s)
+            self.stamps_s.append(at_s)
             return True
         return self._take_many(data, at_s)
 
@@ -177,16 +179,19 @@ class Answer:
             content = self._framing.feed(data)
             if self._framing.status == 200:
                 for event in self._parser.feed(content):
+                    self._has_events = True
                     self._take(event, at_s)
-            else:
+            if not self._has_events and len(self._body) < MOST_BODY_BYTES:
                 self._body += content
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             self.error = f"The answer cannot be read: {exc}"
         self._finish()
 
     def _finish(self) -> None:
-        if self._framing.done and self._framing.status != 200 and self.error is None:
-            self.error = f"HTTP {self._framing.status}: {said(_parsed(self._body))}"
+        if self._framing.done and not self._has_events and self.error is None:
+            status, answer = self._framing.status, said(_parsed(self._body))
+            what = f"HTTP {status}" if status != 200 else "HTTP 200 without an event"
+            self.error = f"{what}: {answer}"
 
     def _take(self, event: str, at_s: float) -> None:
         begins = self._begins
