@@ -258,7 +258,7 @@ def server_lines(result: Result) -> Iterator[str]:
     if server is None:
         return
     parts = [
-        f"{part.name} {units.seconds(part.e2e_s)}"
+        f"{part.name} {_signed(part.e2e_s)}"
         for part in server.sides.parts[1:]
         if part.e2e_s is not None
     ]
@@ -282,3 +282,8 @@ def server_lines(result: Result) -> Iterator[str]:
         said.append(f"{server.prefix_cache_hit_share:.0%} of prompts from the prefix cache")
     if said:
         yield f"the server: {', '.join(said)}"
+
+
+def _signed(value_s: float) -> str:
+    """Write a part; what is left over is less than nothing where the sides do not agree."""
+    return f"-{units.seconds(-value_s)}" if value_s < 0 else units.seconds(value_s)
