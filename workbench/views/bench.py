@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import units
 from ..display import View
+from .base import signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -258,7 +259,7 @@ def server_lines(result: Result) -> Iterator[str]:
     if server is None:
         return
     parts = [
-        f"{part.name} {_signed(part.e2e_s)}"
+        f"{part.name} {signed(part.e2e_s)}"
         for part in server.sides.parts[1:]
         if part.e2e_s is not None
     ]
@@ -282,8 +283,3 @@ def server_lines(result: Result) -> Iterator[str]:
         said.append(f"{server.prefix_cache_hit_share:.0%} of prompts from the prefix cache")
     if said:
         yield f"the server: {', '.join(said)}"
-
-
-def _signed(value_s: float) -> str:
-    """Write a part; what is left over is less than nothing where the sides do not agree."""
-    return f"-{units.seconds(-value_s)}" if value_s < 0 else units.seconds(value_s)
