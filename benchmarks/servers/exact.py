@@ -13,6 +13,7 @@ with ``--coalesced`` as many as fit into a write. One thread, one epoll.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import select
 import socket
@@ -190,6 +191,7 @@ def main() -> None:
     parser.add_argument("--itl-ms", type=float, default=10)
     parser.add_argument("--tokens", type=int, default=200, help="of each answer")
     parser.add_argument("--coalesced", action="store_true")
+    gc.disable()  # a collection is a pause, and then a burst
     Server(parser.parse_args()).run()
 
 

@@ -50,6 +50,9 @@ back to the system each time, and the pages that come anew cost as much as the r
 HELD_BYTES = 8 * 1024 * 1024
 """The most that is held, but for one turn's reads."""
 
+MOST_READS = 32
+"""In a turn: what is due to be sent waits for no more of them, a third of a millisecond."""
+
 SLICE_NS = 300_000
 SPUN_S = 0.00015
 """A sleep ends so much late; what is left until a request is due is spun."""
@@ -109,7 +112,7 @@ class Loop:
         self._next_check_s = 0.0
         self._waiting: deque[Connection] = deque()
         self._held_bytes = 0
-        self._polled_s = 0.0
+        self._all_read_s = 0.0
         self._base_s = 0
         self._late_s: array[float] = array("d")
         self._kernel_stamps = True
@@ -128,7 +131,7 @@ class Loop:
         try:
             self._connect_first()
             self._began_s = self._on_connected()
-            self._polled_s = time.monotonic()
+            self._all_read_s = time.monotonic()
             self._base_s = int(time.time())
             with _no_collection():
                 while not self._is_over():
@@ -166,7 +169,7 @@ class Loop:
         connections, late = self._connections, self._late_s.append
         unpack, now, base_s = _TIMESPEC.unpack, time.monotonic, self._base_s
         ended: list[Connection] = []
-        ready = self._epoll.poll(wait_s)
+        ready = self._epoll.poll(wait_s, MOST_READS)
         polled_s = now()
         shift_s = polled_s - (time.time_ns() - base_s * 1_000_000_000) / 1e9
         for fd, mask in ready:
@@ -193,20 +196,16 @@ class Loop:
                 # unless another request waits for it.
                 if not data or (data.endswith(LAST_CHUNK) and self._may_send()):
                     ended.append(connection)
-        self._polled_s = polled_s
-        for connection in ended:
-            self._look(connection)
-        while self._held_bytes > HELD_BYTES:
-            self._look_at_some()
-        if self._waiting:
-            self._look_at_some()
+        if len(ready) < MOST_READS:
+            self._all_read_s = polled_s
+        self._look_at_held(ended)
 
     def _without_stamp(self, data: bytes) -> float:
         at_s = time.monotonic()
         if data:
             self._kernel_stamps = False
-            # It came after the poll before this turn's, or that would have said so.
-            self._late_s.append(at_s - self._polled_s)
+            # It came after the last poll that told of all there was, or that had told of it.
+            self._late_s.append(at_s - self._all_read_s)
         return at_s
 
     def _hold(self, connection: Connection, data: bytes, at_s: float) -> None:
@@ -217,6 +216,14 @@ class Loop:
         self._held_bytes += len(data)
         if len(data) == connection.room:
             connection.room = FULL_ROOM_BYTES
+
+    def _look_at_held(self, first: Sequence[Connection]) -> None:
+        """Look at these, at a slice of the others, and at more where memory would grow."""
+        for connection in first:
+            self._look(connection)
+        self._look_at_some()
+        while self._held_bytes > HELD_BYTES:
+            self._look_at_some()
 
     def _look_at_some(self) -> None:
         until_ns = time.monotonic_ns() + SLICE_NS
