@@ -118,6 +118,13 @@ def test_where_time_went_is_beside_it():
     assert "queued: 30 ms were waiting. Fewer at once." in text
 
 
+def test_what_is_left_over_may_be_less_than_nothing():
+    """The server's means are of other requests too."""
+    less = replace(SIDES, parts=(SIDES.parts[0], Part(name="outside", ttft_s=None, e2e_s=-0.0121)))
+
+    assert "outside −12.1 ms" in shown(result(server=ServerSide(sides=less)))
+
+
 def test_cold_requests_have_a_line_of_their_own():
     """They are in no row."""
     cold = summarize([request(0, ttft_s=1.5)], duration_s=2.0)

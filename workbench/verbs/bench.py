@@ -138,7 +138,7 @@ def load_options(command: Any) -> Any:
 @click.option("--model", help="A served model's name. [default: the first the server lists]")
 @load_options
 @click.option(
-    "--goodput",
+    "--slo",
     "slo",
     metavar="LIMITS",
     help="Count what keeps to all of them: ttft=200ms,tpot=50ms,e2el=3s.",

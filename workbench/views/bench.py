@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import units
 from ..display import View
+from .base import signed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -258,7 +259,7 @@ def server_lines(result: Result) -> Iterator[str]:
     if server is None:
         return
     parts = [
-        f"{part.name} {units.seconds(part.e2e_s)}"
+        f"{part.name} {signed(part.e2e_s)}"
         for part in server.sides.parts[1:]
         if part.e2e_s is not None
     ]

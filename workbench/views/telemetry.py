@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import units
 from ..display import GAP, View, for_terminal
+from .base import signed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,18 +174,11 @@ def reconcile_view(found: Reconciliation) -> View:
         title=title,
         columns=("", "to the first token", "to the end"),
         numeric=frozenset({"to the first token", "to the end"}),
-        rows=tuple((part.name, _signed(part.ttft_s), _signed(part.e2e_s)) for part in found.parts),
+        rows=tuple((part.name, signed(part.ttft_s), signed(part.e2e_s)) for part in found.parts),
         note="\n".join(map(_flag_text, found.flags)) or agreed,
         data=asdict(found) | {"ok": found.ok},
         ok=found.ok,
     )
-
-
-def _signed(value_s: float | None) -> str:
-    """Write a difference too: the client's clock may stop before the server's."""
-    if value_s is not None and value_s < 0:
-        return f"−{units.seconds(-value_s)}"
-    return units.seconds(value_s)
 
 
 def _flag_text(flag: Flag) -> str:
