@@ -57,7 +57,10 @@ HOMES = {
     "yaml": {"doctor/compose_file.py"},
     "docker": {"servers/containers.py"},
     "rich": {"terminal.py"},
-    "matplotlib": {"plots/base.py", "plots/memory.py", "plots/telemetry.py", "views/models.py"},
+    "matplotlib": {
+        *(f"plots/{name}.py" for name in ("base", "bench", "memory", "telemetry")),
+        *(f"views/{name}.py" for name in ("bench", "bench_report", "models")),
+    },
     "tqdm": {"batch.py"},
     "prometheus_client": {"servers/metrics_page.py"},
     "IPython": {"magics.py", "cells.py", "__init__.py"},

@@ -34,6 +34,10 @@ MIB = 2**20
             Progress(label="regex", done=11, total=28, unit="checks"),
             "regex … (11 of 28 checks)",
         ),
+        (
+            Progress(label="measuring", done=3, total=9, unit="requests", detail="41 tok/s"),
+            "measuring … (3 of 9 requests, 41 tok/s)",
+        ),
     ],
 )
 def test_a_line_says_how_far_it_is(progress: Progress, line: str, capsys):

@@ -203,6 +203,9 @@ def _progress_forms(progress: Progress) -> tuple[str, str]:
         parts.append(f"{units.size(int(progress.done))} of {units.size(int(progress.total))}")
     if progress.unit == "checks" and progress.total:
         parts.append(f"{progress.done:.0f} of {progress.total:.0f} checks")
+    if progress.detail is not None:
+        of = "" if progress.total is None else f" of {progress.total:.0f}"
+        parts += [f"{progress.done:.0f}{of} {progress.unit}", progress.detail]
     if progress.eta_s is not None:
         parts.append(f"about {progress.eta_s:.0f} s left")
     line = " · ".join(parts)

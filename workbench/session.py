@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from .bench.result import Result
     from .client import Ask, Client, Messages, Stream
     from .conversation import Conversation
     from .hub import Fetched
@@ -349,6 +350,30 @@ class Session:
         found = probe(server.base_url, api_key=server.api_key, model=model, on_progress=on_progress)
         keep(found, self.settings.state_dir / "probes.jsonl")
         return found
+
+    def bench(
+        self,
+        *,
+        slo: str | None = None,
+        on_progress: Callable[[Progress], None] = quiet,
+        on_result: Callable[[Result], None] = lambda _result: None,
+        **load: Any,
+    ) -> tuple[Result, ...]:
+        """
+        Measure the server's latency and throughput; see :class:`~workbench.bench.series.Series`.
+
+        Args:
+            slo: What goodput is counted by, for example ``ttft=200ms,tpot=50ms``.
+
+            load: ``concurrency``, ``request_rate_rps``, ``num_prompts``, ``input_len``,
+                ``output_len``, ``prompts`` … of a ``Series``.
+
+        Returns:
+            A result for each concurrency. An interrupt ends it, with what there is.
+        """
+        from .bench.session import bench
+
+        return bench(self, slo=slo, on_progress=on_progress, on_result=on_result, **load)
 
     def scrape(self) -> Scrape:
         """

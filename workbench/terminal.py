@@ -123,6 +123,9 @@ def _amount(latest: Progress) -> str:
     """Write how far it is in the unit it is counted in, and how long it may take."""
     if latest.unit in ("packages", "checks"):
         return f"{latest.done:.0f} of {latest.total or 0:.0f} {latest.unit}"
+    if latest.detail is not None:
+        of = "" if latest.total is None else f" of {latest.total:.0f}"
+        return f"{latest.done:.0f}{of} {latest.unit}, {latest.detail}"
     parts = [f"{latest.done:.0f} s"]
     if latest.unit == "bytes":
         total = None if latest.total is None else int(latest.total)

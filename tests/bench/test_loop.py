@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from workbench.bench import arrivals, http1
-from workbench.bench.loop import Load, Loop
+from workbench.bench.load import Load, Progress
+from workbench.bench.loop import Loop
 from workbench.errors import ServerUnreachableError
 
 SERVER = Path(__file__).parents[2] / "benchmarks" / "servers" / "exact.py"
@@ -101,6 +102,19 @@ def test_no_more_is_sent_after_the_duration():
 
     assert 0 < len(load.requests) < 500
     assert all(len(request.answer.stamps_s) == 3 for request in load.requests)
+
+
+@pytest.mark.processes
+def test_how_far_it_is_is_told_while_it_runs():
+    """It only grows, and what is told of last is not more than there was."""
+    told: list[Progress] = []
+    with exact("--ttft-ms=20", "--itl-ms=40", "--tokens=20") as to:
+        Loop(to, asked(to, 5), arrivals.at_once(5), on_progress=told.append).run()
+
+    assert [each.tokens for each in told] == sorted(each.tokens for each in told)
+    assert 2 <= len(told) <= 20
+    assert all(each.sent == 5 and each.tokens <= 100 for each in told)
+    assert told[-1].tokens > 0
 
 
 def run_against(*answers: bytes, count: int = 1) -> Load:

@@ -112,3 +112,40 @@ def test_all_prompts_come_before_one_comes_twice():
     assert sorted(prompt.text for prompt in taken[:3]) == ["a", "b", "c"]
     assert sorted(prompt.text for prompt in taken[3:6]) == ["a", "b", "c"]
     assert len(taken) == 7
+
+
+def test_a_later_turn_carries_what_was_said_before():
+    """User and assistant in turns; the answers are as long as answers are to be."""
+    ((first, second, third),) = workload.talks(1, Lengths(input=4, output=6), turns=3)
+
+    assert first.history == ()
+    assert second.history[0] == first.text
+    assert third.history[:2] == second.history
+    assert third.history[2] == second.text
+    assert [len(text.split()) for text in third.history] == [4, 6, 4, 6]
+
+
+def test_only_the_first_turn_has_the_shared_prefix():
+    """It is a system prompt's place, and is said once."""
+    talks = workload.talks(2, Lengths(input=4, output=6, shared_prefix=9), turns=2)
+
+    assert len({first.text.split("\n")[0] for first, _ in talks}) == 1
+    assert all("\n" not in second.text for _, second in talks)
+
+
+def test_sharegpts_turns_carry_the_files_answers(tmp_path: Path):
+    """Of five values two turns: the last question has no answer that says how long."""
+    said = ["one two", "three four", "five six", "seven eight nine", "ten"]
+    talk = {"conversations": [{"value": text} for text in said]}
+    (tmp_path / "talks.json").write_text(json.dumps([talk]))
+
+    found = workload.read_talks(tmp_path / "talks.json", turns=3, output_tokens=1, count=two_a_word)
+
+    assert found == ((Prompt("one two", 4), Prompt("five six", 6, ("one two", "three four"))),)
+
+
+def test_all_first_turns_come_before_the_second_ones():
+    """Conversations may have different lengths."""
+    a, b, c = Prompt("a", 1), Prompt("b", 1), Prompt("c", 1)
+
+    assert workload.by_turns([(a, b), (c,)]) == (a, c, b)

@@ -32,6 +32,8 @@ CHUNK_END = b"\n\n\r\n"
 LINES_PER_CHUNK = 4
 """Its size, the event, the empty line, the chunk's end."""
 
+QUOTE = ord('"')
+
 _TEXT_BEGINS = re.compile(r'"(?:content|text|reasoning|reasoning_content)"\s*:\s*"(?!")')
 
 
@@ -48,12 +50,14 @@ class Answer:
     """
 
     __slots__ = (
+        "_at_edge",
         "_begins",
         "_begins_bytes",
         "_body",
         "_framing",
         "_parser",
         "_rest",
+        "_stamp",
         "began",
         "error",
         "request_id",
@@ -63,6 +67,7 @@ class Answer:
 
     def __init__(self) -> None:
         self.stamps_s: array[float] = array("d")
+        self._stamp = self.stamps_s.append
         self.usage: Usage | None = None
         self.request_id: str | None = None
         self.error: str | None = None
@@ -71,6 +76,7 @@ class Answer:
         self._parser = EventParser()
         self._begins, self._begins_bytes = "", b""
         self._rest = self._body = b""
+        self._at_edge = False
 
     @property
     def is_done(self) -> bool:
@@ -82,8 +88,34 @@ class Answer:
         """Whether another request can follow on the same connection."""
         return self._framing.keeps_open and self._framing.done
 
+    def take(self, data: bytes, at_s: float) -> bool:
+        """
+        Count *data* if it is whole texts of the form that is known, each a chunk of its own.
+
+        ``False``: it is something else, nothing was taken, and :meth:`feed` reads it.
+        This is the hot path: a load has hardly anything but such reads.
+        """
+        if not self._at_edge or not data.endswith(CHUNK_END):
+            return False
+        begins, lines = self._begins_bytes, data.count(b"\n")
+        if lines == LINES_PER_CHUNK:
+            at = data.find(b"\n") + 1
+            if not data.startswith(begins, at) or data[at + len(begins)] == QUOTE:
+                return False
+            self._stamp(at_s)
+            return True
+        number = lines // LINES_PER_CHUNK
+        if lines % LINES_PER_CHUNK or data.count(begins) != number or begins + b'"' in data:
+            return False
+        self.stamps_s.extend(repeat(at_s, number))
+        return True
+
     def feed(self, data: bytes, at_s: float) -> None:
         """Take what was read at *at_s*."""
+        self._feed(data, at_s)
+        self._at_edge = bool(self._begins) and not self._rest and self._framing.between_chunks
+
+    def _feed(self, data: bytes, at_s: float) -> None:
         self.began = True
         if self._rest:
             data, self._rest = self._rest + data, b""

@@ -1,105 +1,68 @@
 """
 The hot path: send what is due, read what is there, note when it came.
 
-One thread, one epoll. Between two looks at the sockets nothing happens but
-``recvmsg_into`` into one buffer and a note of connection, length and time. The
-notes are read (:mod:`.answer`) a few at a time while nothing is ready, and all
-when the buffer is full or a request waits for an answer that seems to have
-ended. So memory does not grow with bytes but with tokens: eight bytes for each
-chunk's time and eight for each read's delay.
+One thread, one epoll. A read that is whole texts of a known form, as nearly all
+are, is counted at once (:meth:`.Answer.take`). What begins an answer, ends it or
+is of another form costs ten times as much: it is held, and looked at in slices
+of a third of a millisecond while no socket is ready, or when so much is held
+that memory would grow. So memory does not grow with bytes but with tokens: eight
+bytes for each chunk's time and eight for each read's delay.
 
 The times are the kernel's (``SO_TIMESTAMPNS``: when the packet came), so a
 busy loop does not become the server's latency. Where it gives none they are
 those of reading. The kernel's clock is the wall clock: it is laid against the
-monotonic one anew for each slice of notes, so that a step of it moves no more
-than one slice.
+monotonic one anew at each turn, so that a step of it moves no more than one.
+The kernel gives a read that met several packets the last one's time. So it
+matters that a socket is read before its next packet comes, and not how soon:
+while many are busy the loop naps, and reads more of them in a turn.
 
 Source: https://docs.kernel.org/networking/timestamping.html, section 1.1.2
 """
 
 from __future__ import annotations
 
+import gc
 import select
 import socket
 import struct
 import time
 from array import array
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from ..errors import ServerUnreachableError
-from .answer import Answer
 from .arrivals import Times
 from .http1 import Target
+from .load import Interrupted, Load, OnProgress, Progress, Sent
+from .sockets import CONNECT_S, Connection, Connector, take_nothing
 
-SO_TIMESTAMPNS = 35
-"""``asm-generic/socket.h``; Python's socket module does not name it. Also the type of the note."""
+__all__ = ["Interrupted", "Load", "Loop", "Progress", "Sent"]
 
 _TIMESPEC = struct.Struct("qq")
 CONTROL_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 
-READ_BYTES = 64 * 1024
-BUFFER_BYTES = 4 * 1024 * 1024
-SLICE_NOTES = 32
+FULL_ROOM_BYTES = 64 * 1024
 """
-Reading so many takes a quarter of a millisecond, and up to two where answers begin. While
-it lasts no socket is read, and of a stream's packets that are read together only the last
-one's time is known: so sockets come first.
+Room for a read, once a smaller one was full. Not before: the allocator gives so large a block
+back to the system each time, and the pages that come anew cost as much as the read.
 """
 
-CHECK_S = 1.0
-"""How often it is looked for answers that take too long."""
+HELD_BYTES = 8 * 1024 * 1024
+"""The most that is held, but for one turn's reads."""
 
-CONNECT_S = 5.0
+SLICE_NS = 300_000
+BUSY_READS = 8
+NAP_S = 0.0002
+"""After a turn of many reads: the next one then has about twenty more at 100,000 a second."""
+
+SPUN_S = 0.00015
+"""A sleep ends so much late; what is left until a request is due is spun."""
+
+CHECK_S = 0.25
+"""How often it is looked for answers that take too long, and told how far it is."""
+
 LAST_CHUNK = b"0\r\n\r\n"
 """What an answer ends with. Other things may: it is a reason to look, and no proof."""
-
-
-@dataclass(slots=True)
-class Sent:
-    """
-    One request and what came of it.
-
-    Args:
-        due_s: When it was to be sent; in a closed loop, when there was room for it.
-
-        sent_s: When its first byte went to the kernel; ``None``: it never did.
-    """
-
-    number: int
-    due_s: float
-    sent_s: float | None = None
-    done_s: float | None = None
-    answer: Answer = field(default_factory=Answer)
-
-
-@dataclass(slots=True)
-class Connection:
-    """A socket, and the request that is under way on it."""
-
-    socket: socket.socket
-    sent: Sent | None = None
-    unsent: memoryview = field(default_factory=lambda: memoryview(b""))
-    used: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Load:
-    """
-    What the loop found.
-
-    Args:
-        read_late_s: For each read, how long the bytes had been there.
-
-        kernel_stamps: Whether the times are the kernel's.
-    """
-
-    requests: list[Sent]
-    started_s: float
-    ended_s: float
-    read_late_s: array[float]
-    kernel_stamps: bool
 
 
 class Loop:
@@ -114,6 +77,11 @@ class Loop:
         stop_s: Send no more after so long; what is under way is read to its end.
 
         patience_s: An answer that takes longer is given up.
+
+        on_progress: Told a few times a second how far it is. No socket is read meanwhile.
+
+        on_connected: Called before the clock runs; returns the monotonic time at which it
+            shall. Several loops can so begin as one.
     """
 
     def __init__(
@@ -125,23 +93,28 @@ class Loop:
         concurrency: int | None = None,
         stop_s: float | None = None,
         patience_s: float = 600.0,
+        on_progress: OnProgress | None = None,
+        on_connected: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._address: tuple[str, int] = (target.host, target.port)
-        self._family: int = socket.AF_INET
+        self._connector = Connector(target)
         self._requests, self._due_s = requests, due_s
         self._concurrency = concurrency or len(requests)
         self._stop_s, self._patience_s = stop_s, patience_s
+        self._on_progress, self._on_connected = on_progress, on_connected
         self._epoll = select.epoll()
         self._connections: dict[int, Connection] = {}
-        self._idle: deque[int] = deque()
+        self._idle: dict[int, Connection] = {}
         self._all: list[Sent] = []
         self._again: deque[Sent] = deque()
+        self._rooms_s: deque[float] = deque()
         self._next = self._under_way = 0
-        self._began_s = self._room_s = self._looked_s = self._next_check_s = 0.0
-        self._view = memoryview(bytearray(BUFFER_BYTES))
-        self._filled = 0
-        self._notes: deque[tuple[int, int, bytes | None, int]] = deque()
-        self._read_to = 0
+        self._done = self._failed = self._done_tokens = 0
+        self._began_s = time.monotonic()
+        self._next_check_s = 0.0
+        self._waiting: deque[Connection] = deque()
+        self._held_bytes = 0
+        self._polled_s = 0.0
+        self._base_s = 0
         self._late_s: array[float] = array("d")
         self._kernel_stamps = True
 
@@ -150,121 +123,189 @@ class Loop:
         Send everything, and return when the last answer has ended.
 
         Raises:
+            ConfigError: This process may not have so many connections.
+
             ServerUnreachableError: No connection could be made at the start.
+
+            Interrupted: By the user; it has what there was until then.
         """
         try:
             self._connect_first()
-            self._began_s = self._room_s = self._looked_s = time.monotonic()
-            while not self._is_over():
-                self._send_due()
-                self._turn(self._wait_s())
-            return Load(
-                requests=self._all,
-                started_s=self._began_s,
-                ended_s=time.monotonic(),
-                read_late_s=self._late_s,
-                kernel_stamps=self._kernel_stamps,
-            )
+            self._began_s = self._on_connected()
+            self._polled_s = time.monotonic()
+            self._base_s = int(time.time())
+            with _no_collection():
+                while not self._is_over():
+                    self._send_due()
+                    self._turn(self._wait_s())
+                    self._check()
+            return self._load()
+        except KeyboardInterrupt as exc:
+            raise Interrupted(self._stopped()) from exc
         finally:
             self._close()
+
+    def _load(self) -> Load:
+        return Load(
+            requests=self._all,
+            started_s=self._began_s,
+            ended_s=time.monotonic(),
+            read_late_s=self._late_s,
+            kernel_stamps=self._kernel_stamps,
+        )
+
+    def _stopped(self) -> Load:
+        """Give up what is under way, wherever the loop was."""
+        now_s = time.monotonic()
+        for sent in self._all:
+            if sent.done_s is None:
+                sent.answer.fail("Stopped by the user.")
+                sent.done_s = now_s
+        return self._load()
 
     # --- Reading ---
 
     def _turn(self, wait_s: float) -> None:
-        """Read each socket that has something once; then, if there is reason, the notes."""
-        connections, view, notes = self._connections, self._view, self._notes
-        at, look, closed = self._filled, False, False
+        """Read each socket that has something once; then look at what was held."""
+        connections, late = self._connections, self._late_s.append
+        unpack, now, base_s = _TIMESPEC.unpack, time.monotonic, self._base_s
+        ended: list[Connection] = []
         ready = self._epoll.poll(wait_s)
+        polled_s = now()
+        shift_s = polled_s - (time.time_ns() - base_s * 1_000_000_000) / 1e9
         for fd, mask in ready:
+            connection = connections[fd]
             if mask & select.EPOLLOUT:
-                self._write(fd)
+                self._write(connection)
                 if not mask & select.EPOLLIN or fd not in connections:
                     continue
             try:
-                size, control, _, _ = connections[fd].socket.recvmsg_into(
-                    [view[at : at + READ_BYTES]], CONTROL_BYTES
-                )
+                data, control, _, _ = connection.receive(connection.room, CONTROL_BYTES)
             except BlockingIOError:
                 continue
             except OSError:  # reset: to the answer a close like any other
-                size, control = 0, []
-            notes.append((fd, size, control[0][2] if control else None, time.time_ns()))
-            at += size
-            if not size:
-                closed = True
-            elif view[at - 5 : at] == LAST_CHUNK:
-                look = True
-            if at > BUFFER_BYTES - READ_BYTES:
-                self._look(len(notes))
-                at, look = 0, False
-        self._filled = at
-        # A closed socket is ready until it is dropped. An answer's end can wait,
-        # unless another request waits for it.
-        if closed or (look and self._may_send()):
-            self._look(len(notes))
-        elif not ready:
-            self._look(SLICE_NOTES)
+                data, control = b"", []
+            if control:
+                seconds, rest_ns = unpack(control[0][2])
+                at_s = seconds - base_s + rest_ns * 1e-9 + shift_s
+                late(now() - at_s)
+            else:
+                at_s = self._without_stamp(data)
+            if connection.held or not connection.take(data, at_s):
+                self._hold(connection, data, at_s)
+                # A closed socket is ready until it is dropped. An answer's end can wait,
+                # unless another request waits for it.
+                if not data or (data.endswith(LAST_CHUNK) and self._may_send()):
+                    ended.append(connection)
+        self._polled_s = polled_s
+        for connection in ended:
+            self._look(connection)
+        self._look_or_nap(len(ready))
 
-    def _look(self, most: int) -> None:
-        """Read the first notes: hand each answer its bytes and times."""
-        offset_ns = time.time_ns() - time.monotonic_ns()
-        at = self._read_to
-        for _ in range(min(most, len(self._notes))):
-            fd, size, stamp, read_ns = self._notes.popleft()
-            came_ns = read_ns
-            if stamp is not None:
-                seconds, rest_ns = _TIMESPEC.unpack(stamp)
-                came_ns = seconds * 1_000_000_000 + rest_ns
-            elif size:
-                self._kernel_stamps = False
-            at_s = (came_ns - offset_ns) / 1e9
-            if size:
-                self._late_s.append((read_ns - came_ns) / 1e9)
-            self._hand(fd, bytes(self._view[at : at + size]), at_s)
-            at += size
-        self._read_to = at
-        if not self._notes:
-            self._filled = self._read_to = 0
-        self._looked_s = time.monotonic()
-        if self._looked_s >= self._next_check_s:
-            self._next_check_s = self._looked_s + CHECK_S
-            self._give_up_the_late()
+    def _without_stamp(self, data: bytes) -> float:
+        at_s = time.monotonic()
+        if data:
+            self._kernel_stamps = False
+            # It came after the poll before this turn's, or that would have said so.
+            self._late_s.append(at_s - self._polled_s)
+        return at_s
 
-    def _hand(self, fd: int, data: bytes, at_s: float) -> None:
-        connection = self._connections.get(fd)
-        if connection is None:
-            return  # what came after an error
-        if (sent := connection.sent) is None:
-            self._drop(fd)  # an idle connection that the server has closed
+    def _hold(self, connection: Connection, data: bytes, at_s: float) -> None:
+        if not connection.held:
+            self._waiting.append(connection)
+        connection.held.append((data, at_s))
+        self._held_bytes += len(data)
+        if len(data) == connection.room:
+            connection.room = FULL_ROOM_BYTES
+
+    def _look_or_nap(self, reads: int) -> None:
+        """Use a quiet moment, or let more packets come together."""
+        while self._held_bytes > HELD_BYTES:
+            self._look_at_some()
+        if self._waiting:
+            self._look_at_some()
+        elif reads >= BUSY_READS and (self._under_way >= self._concurrency or not self._may_send()):
+            time.sleep(NAP_S)
+
+    def _look_at_some(self) -> None:
+        until_ns = time.monotonic_ns() + SLICE_NS
+        while self._waiting and time.monotonic_ns() < until_ns:
+            self._look(self._waiting.popleft())
+
+    def _look(self, connection: Connection) -> None:
+        """Hand the answer what was held of it."""
+        held = connection.held
+        connection.held = []
+        for data, at_s in held:
+            self._held_bytes -= len(data)
+            self._hand(connection, data, at_s)
+
+    def _hand(self, connection: Connection, data: bytes, at_s: float) -> None:
+        sent = connection.sent
+        if sent is None:
+            self._drop(connection)  # idle, and closed by the server; or what came after an error
         elif data:
-            sent.answer.feed(data, at_s)
+            if not sent.answer.take(data, at_s):
+                sent.answer.feed(data, at_s)
             if sent.answer.is_done:
-                self._end(fd, sent, at_s)
+                self._end(connection, sent, at_s)
         elif connection.used and not sent.answer.began:
             # Closed as idle while the request was on its way; RFC 9112, 9.3.1.
-            self._drop(fd)
+            self._drop(connection)
             self._again.append(sent)
         else:
             sent.answer.close()
-            self._end(fd, sent, at_s)
+            self._end(connection, sent, at_s)
 
-    def _end(self, fd: int, sent: Sent, at_s: float) -> None:
-        sent.done_s = at_s
-        self._under_way -= 1
-        self._room_s = time.monotonic()
-        connection = self._connections[fd]
-        connection.sent, connection.used = None, True
+    def _end(self, connection: Connection, sent: Sent, at_s: float) -> None:
+        self._count(sent, at_s)
+        connection.sent, connection.take, connection.used = None, take_nothing, True
         if sent.answer.keeps_open and not connection.unsent:
-            self._idle.append(fd)
+            self._idle[connection.fd] = connection
         else:
-            self._drop(fd)
+            self._drop(connection)
 
-    def _give_up_the_late(self) -> None:
-        for fd, connection in list(self._connections.items()):
-            sent = connection.sent
-            if sent and self._looked_s - sent.due_s - self._began_s > self._patience_s:
-                sent.answer.fail(f"No end after {self._patience_s:g} s.")
-                self._end(fd, sent, self._looked_s)
+    def _count(self, sent: Sent, at_s: float) -> None:
+        sent.done_s = at_s
+        usage = sent.answer.usage
+        self._under_way -= 1
+        self._done += 1
+        self._failed += sent.answer.error is not None
+        self._done_tokens += usage.output_tokens if usage else len(sent.answer.stamps_s)
+        self._rooms_s.append(at_s)
+
+    # --- A few times a second ---
+
+    def _check(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._next_check_s:
+            return
+        self._next_check_s = now_s + CHECK_S
+        for connection in list(self._connections.values()):
+            if connection.sent:
+                self._give_up_if_late(connection, connection.sent, now_s)
+        if self._on_progress:
+            self._on_progress(self._progress(now_s))
+
+    def _give_up_if_late(self, connection: Connection, sent: Sent, now_s: float) -> None:
+        waited_s = now_s - sent.due_s
+        if sent.sent_s is None and waited_s > CONNECT_S:
+            sent.answer.fail(f"No connection after {CONNECT_S:g} s.")
+        elif waited_s > self._patience_s:
+            sent.answer.fail(f"No end after {self._patience_s:g} s.")
+        else:
+            return
+        self._end(connection, sent, now_s)
+
+    def _progress(self, now_s: float) -> Progress:
+        under_way = (each.sent for each in self._connections.values() if each.sent)
+        return Progress(
+            elapsed_s=now_s - self._began_s,
+            sent=self._next,
+            done=self._done,
+            failed=self._failed,
+            tokens=self._done_tokens + sum(len(sent.answer.stamps_s) for sent in under_way),
+        )
 
     # --- Sending ---
 
@@ -279,31 +320,35 @@ class Loop:
     def _send_due(self) -> None:
         while self._again:
             self._send(self._again.popleft())
-        while self._may_send() and self._under_way < self._concurrency:
+        while self._under_way < self._concurrency and self._may_send():
             due_s = self._began_s + self._due_s[self._next]
             if due_s > time.monotonic():
                 return
-            # Room that came later than the time: the request was due with the room.
-            full = self._concurrency < len(self._requests)
-            sent = Sent(self._next, max(due_s, self._room_s) if full else due_s)
+            sent = Sent(self._next, due_s)
+            if self._next >= self._concurrency:
+                # Room that came later than the time: the request was due with the room.
+                sent.due_s = max(due_s, self._rooms_s.popleft())
             self._all.append(sent)
             self._next += 1
             self._under_way += 1
             self._send(sent)
 
     def _send(self, sent: Sent) -> None:
-        fd = self._idle.popleft() if self._idle else self._connect()
-        connection = self._connections[fd]
-        connection.sent = sent
+        try:
+            connection = self._idle.popitem()[1] if self._idle else self._connect()
+        except OSError as exc:
+            sent.answer.fail(f"{type(exc).__name__}: {exc.strerror}")
+            self._count(sent, time.monotonic())
+            return
+        connection.sent, connection.take = sent, sent.answer.take
         connection.unsent = memoryview(self._requests[sent.number])
-        self._write(fd)
+        self._write(connection)
 
-    def _write(self, fd: int) -> None:
+    def _write(self, connection: Connection) -> None:
         """Send as much as the kernel takes; what is left goes when it takes more."""
-        connection = self._connections[fd]
         sent = connection.sent
         if sent is None or not connection.unsent:
-            self._epoll.modify(fd, select.EPOLLIN)
+            self._watch(connection, select.EPOLLIN)
             return
         before_s = time.monotonic()
         try:
@@ -311,69 +356,77 @@ class Loop:
         except BlockingIOError:
             taken = 0
         except OSError as exc:
-            self._refused(fd, sent, exc)
+            self._refused(connection, sent, exc)
             return
         if taken and sent.sent_s is None:
             sent.sent_s = before_s
         connection.unsent = connection.unsent[taken:]
         mask = select.EPOLLIN | (select.EPOLLOUT if connection.unsent else 0)
-        self._epoll.modify(fd, mask)
+        self._watch(connection, mask)
 
-    def _refused(self, fd: int, sent: Sent, exc: OSError) -> None:
-        if self._connections[fd].used:
-            self._drop(fd)
+    def _watch(self, connection: Connection, mask: int) -> None:
+        if connection.mask != mask:
+            connection.mask = mask
+            self._epoll.modify(connection.fd, mask)
+
+    def _refused(self, connection: Connection, sent: Sent, exc: OSError) -> None:
+        if connection.used:
+            self._drop(connection)
             self._again.append(sent)
             return
         sent.answer.fail(f"{type(exc).__name__}: {exc.strerror}")
-        self._end(fd, sent, time.monotonic())
+        self._end(connection, sent, time.monotonic())
 
     def _wait_s(self) -> float:
-        """Until the next request is due; epoll counts milliseconds, so the last one is spun."""
-        longest_s = 0.0 if self._notes else 1.0
-        if not self._may_send() or self._under_way >= self._concurrency:
+        """
+        Until the next request is due, or something else is to be done.
+
+        epoll counts milliseconds: less than one is slept, for what comes meanwhile has its
+        time from the kernel, and the last bit is spun.
+        """
+        longest_s = 0.0 if self._waiting else CHECK_S
+        if self._under_way >= self._concurrency or not self._may_send():
             return longest_s
         due_s = self._began_s + self._due_s[self._next] - time.monotonic()
+        if SPUN_S < due_s < 0.001 and not self._waiting:
+            time.sleep(due_s - SPUN_S)
         return min(longest_s, max(0.0, int(due_s * 1000) / 1000))
 
     # --- Connections ---
 
     def _connect_first(self) -> None:
-        """Connect before the clock runs: as many as are needed at once."""
         at_once = sum(1 for due_s in self._due_s if due_s == 0) or 1
-        try:
-            for _ in range(min(self._concurrency, at_once)):
-                made = socket.create_connection(self._address, timeout=CONNECT_S)
-                # A name is looked up once, and never while the clock runs.
-                self._family, self._address = made.family, made.getpeername()
-                self._idle.append(self._register(made))
-        except OSError as exc:
-            host, port, *_ = self._address
-            raise ServerUnreachableError(
-                f"Connection {len(self._connections) + 1} to {host}:{port} failed: {exc}.",
-                hint="Is the server up, and `ulimit -n` above the concurrency?",
-            ) from exc
+        for connection in self._connector.first(min(self._concurrency, at_once)):
+            self._idle[self._register(connection).fd] = connection
 
-    def _connect(self) -> int:
-        made = socket.socket(self._family, socket.SOCK_STREAM)
-        made.setblocking(False)
-        made.connect_ex(self._address)
-        return self._register(made)
+    def _connect(self) -> Connection:
+        return self._register(self._connector.another())
 
-    def _register(self, made: socket.socket) -> int:
-        made.setblocking(False)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        made.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self._connections[made.fileno()] = Connection(made)
-        self._epoll.register(made.fileno(), select.EPOLLIN)
-        return made.fileno()
+    def _register(self, connection: Connection) -> Connection:
+        self._connections[connection.fd] = connection
+        self._epoll.register(connection.fd, connection.mask)
+        return connection
 
-    def _drop(self, fd: int) -> None:
-        if fd in self._idle:
-            self._idle.remove(fd)
-        self._epoll.unregister(fd)
-        self._connections.pop(fd).socket.close()
+    def _drop(self, connection: Connection) -> None:
+        fd = connection.fd
+        if self._connections.pop(fd, None):
+            self._idle.pop(fd, None)
+            self._epoll.unregister(fd)
+            connection.socket.close()
 
     def _close(self) -> None:
         for connection in self._connections.values():
             connection.socket.close()
         self._epoll.close()
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Let no garbage be collected: there are no cycles, and to look for them stops the loop."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -5,15 +5,21 @@ There is no tokenizer here, since any server is measured. A caller that can ask
 one (vLLM's ``/tokenize``) passes *count*; without it a word counts as one token
 and four characters as one. Lengths are therefore aimed at; what a run reports
 is what the server's ``usage`` counted.
+
+A later turn of a conversation is sent with what was said before, and the answers
+in that are not the server's own: a load's answers are not kept. They are the
+file's, or random words as long as answers are to be. So the prefix cache can
+hold a conversation up to its last question, and not the last answer.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import TypeAlias, TypeVar
 
 from ..errors import ConfigError
 
@@ -41,10 +47,19 @@ class Prompt:
 
     Args:
         output_tokens: The most that the answer may have.
+
+        history: What was said before: user and assistant in turns, the user first.
     """
 
     text: str
     output_tokens: int
+    history: tuple[str, ...] = ()
+
+
+Talk: TypeAlias = tuple[Prompt, ...]
+"""A conversation's questions, each with what was said before it."""
+
+Drawn = TypeVar("Drawn", Prompt, Talk)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +139,87 @@ def read(path: Path, *, output_tokens: int, count: CountTokens | None = None) ->
     return prompts
 
 
-def drawn(prompts: tuple[Prompt, ...], number: int, *, seed: int = 0) -> tuple[Prompt, ...]:
-    """Take *number* of the prompts in random order; all come before one comes twice."""
+def drawn(given: Sequence[Drawn], number: int, *, seed: int = 0) -> tuple[Drawn, ...]:
+    """Take *number* of what is given in random order; all come before one comes twice."""
     chance = Random(seed)
-    taken: list[Prompt] = []
+    taken: list[Drawn] = []
     while len(taken) < number:
-        taken += chance.sample(prompts, k=min(len(prompts), number - len(taken)))
+        taken += chance.sample(given, k=min(len(given), number - len(taken)))
     return tuple(taken)
+
+
+def talks(
+    number: int,
+    lengths: Lengths,
+    *,
+    turns: int,
+    seed: int = 0,
+    count: CountTokens | None = None,
+) -> tuple[Talk, ...]:
+    """
+    Make *number* conversations of *turns* questions, each as long as *lengths* has it.
+
+    Raises:
+        ConfigError: As :func:`synthetic`, or there is less than a turn.
+    """
+    if turns < 1:
+        raise ConfigError(f"A conversation has at least one turn, not {turns}.", key="turns")
+    asked = synthetic(number * turns, lengths, seed=seed, count=count)
+    said = Lengths(input=lengths.output, output=1)
+    answers = [each.text for each in synthetic(number * turns, said, seed=~seed, count=count)]
+    prefix = asked[0].text.partition("\n")[0] + "\n" if lengths.shared_prefix and asked else ""
+
+    def question(at: int, turn: int) -> Prompt:
+        text = asked[at].text if turn == 0 else asked[at].text.removeprefix(prefix)
+        return Prompt(text, asked[at].output_tokens)
+
+    return tuple(
+        _talk([question(first + turn, turn) for turn in range(turns)], answers[first:])
+        for first in range(0, number * turns, turns)
+    )
+
+
+def read_talks(
+    path: Path, *, turns: int, output_tokens: int, count: CountTokens | None = None
+) -> tuple[Talk, ...]:
+    """
+    Read conversations of up to *turns* questions; as :func:`read`, but for ShareGPT's form.
+
+    Raises:
+        ConfigError: As :func:`read`.
+    """
+    if path.suffix != ".json" or turns == 1:
+        return tuple((prompt,) for prompt in read(path, output_tokens=output_tokens, count=count))
+    firsts = {prompt.text for prompt in read(path, output_tokens=output_tokens, count=count)}
+    found = []
+    for item in json.loads(path.read_text(encoding="utf-8")):
+        said = [str(turn["value"]) for turn in item["conversations"][: 2 * turns]]
+        if said and said[0] in firsts:
+            pairs = list(zip(said[::2], said[1::2], strict=False))
+            asked = [Prompt(text, max(1, (count or _guess)(answer))) for text, answer in pairs]
+            found.append(_talk(asked, [answer for _, answer in pairs]))
+    return tuple(found)
+
+
+def by_turns(given: Iterable[Talk]) -> Talk:
+    """
+    Lay conversations out in the order in which they are asked: all first turns, then all second.
+
+    So a turn has been answered when the next one comes, where there are more
+    conversations than requests at once.
+    """
+    kept = list(given)
+    last = max(map(len, kept), default=0)
+    return tuple(talk[turn] for turn in range(last) for talk in kept if turn < len(talk))
+
+
+def _talk(asked: Sequence[Prompt], answers: Sequence[str]) -> Talk:
+    said: list[str] = []
+    turns = []
+    for prompt, answer in zip(asked, answers, strict=False):
+        turns.append(Prompt(prompt.text, prompt.output_tokens, tuple(said)))
+        said += [prompt.text, answer]
+    return tuple(turns)
 
 
 def _lines(text: str, output_tokens: int, _count: CountTokens) -> Iterator[Prompt]:

@@ -8,9 +8,13 @@ page, and lines and letters are a grey that both show.
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from .. import units
 
 INK = "#8a8a8a"
 """Contrast 3.4 on white and 5.0 on JupyterLab's dark #111111."""
@@ -48,3 +52,39 @@ def quiet(axes: Axes) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(INK)
+
+
+def framed(*, rows: int, height: float) -> tuple[Picture, tuple[Axes, ...]]:
+    """Make a picture of *rows* panels with a light grid, one below the other."""
+    made = picture(9, height)
+    panels = tuple(made.subplots(rows, squeeze=False)[:, 0])
+    for axes in panels:
+        quiet(axes)
+        axes.tick_params(which="both", length=0)
+        axes.grid(axis="both", color=INK, alpha=0.25, linewidth=0.6)
+        axes.set_axisbelow(True)
+    return made, panels
+
+
+def nothing(finding: str) -> Picture:
+    """Say that there is nothing to draw, without axes that measure nothing."""
+    made, (axes,) = framed(rows=1, height=0.6)
+    axes.set_axis_off()
+    axes.set_title(finding, color=INK, loc="left")
+    return made
+
+
+def time_axis(axis: Any) -> None:
+    """Write durations as the tables do, 1, 2 and 5 of each decade: 50.0 ms, 1.00 s."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: units.seconds(value) if value > 0 else "")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def legend(figure: Figure, axes: Axes) -> None:
+    """Put a legend below, if there is something to say."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=4, frameon=False, labelcolor=INK
+        )

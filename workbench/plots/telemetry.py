@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from .. import units
 from ..telemetry.summary import quantile
-from .base import INK, picture, quiet
+from .base import INK, framed, legend, nothing, time_axis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,13 +38,13 @@ def latency(frame: pd.DataFrame) -> Figure:
     A request that failed or was stopped is a cross at the time it took.
     """
     if not len(frame):
-        return _nothing(NOTHING)
-    figure, (above, below) = _figure(rows=2, height=5.0)
+        return nothing(NOTHING)
+    figure, (above, below) = framed(rows=2, height=5.0)
     _over_time(above, frame, "ttft_s", "TTFT")
     _over_time(below, frame, "e2e_latency_s", "E2E latency")
     _failures(below, frame)
     for each in (above, below):
-        _time_axis(each.yaxis)
+        time_axis(each.yaxis)
     above.tick_params(labelbottom=False)
     above.sharex(below)
     if frame["timestamp"].nunique() == 1:  # a moment has no width to put ticks on
@@ -52,7 +52,7 @@ def latency(frame: pd.DataFrame) -> Figure:
         below.set_xlim(moment - around, moment + around)
     _date_ticks(below)
     figure.suptitle(_latency_finding(frame), color=INK, x=0.01, ha="left")
-    _legend(figure, below)
+    legend(figure, below)
     return figure
 
 
@@ -60,8 +60,8 @@ def ttft(frame: pd.DataFrame) -> Figure:
     """Draw the distribution of TTFT: the share of requests that had their first token by then."""
     shown = frame["ttft_s"].dropna()
     if not len(shown):
-        return _nothing("No answer was streamed, so no TTFT is known")
-    figure, (axes,) = _figure(rows=1, height=3.6)
+        return nothing("No answer was streamed, so no TTFT is known")
+    figure, (axes,) = framed(rows=1, height=3.6)
     models = _by_model(frame, "ttft_s")
     for colour, (model, values) in zip(COLOURS, models, strict=False):
         axes.ecdf(values, color=colour, label=model)
@@ -72,10 +72,10 @@ def ttft(frame: pd.DataFrame) -> Figure:
         _mark(axes, quantile(shown, share), share)
     axes.set_ylabel("share of requests", color=INK)
     axes.set_ylim(0, 1.02)
-    _time_axis(axes.xaxis)
+    time_axis(axes.xaxis)
     axes.set_xlabel("TTFT", color=INK)
     axes.set_title(_ttft_finding(shown), color=INK, loc="left")
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
@@ -85,8 +85,8 @@ def tokens(frame: pd.DataFrame) -> Figure:
     sums = sums.fillna(0).astype("float64").sort_values("output_tokens", ascending=False)
     sums = sums[sums.any(axis="columns")]  # a model that nobody serves has a row, and no bar
     if not len(sums):
-        return _nothing("No tokens were counted")
-    figure, (axes,) = _figure(rows=1, height=1.6 + 0.5 * len(sums))
+        return nothing("No tokens were counted")
+    figure, (axes,) = framed(rows=1, height=1.6 + 0.5 * len(sums))
     parts = {
         "input": sums["input_tokens"] - sums["cached_tokens"],
         "input, from the prefix cache": sums["cached_tokens"],
@@ -105,7 +105,7 @@ def tokens(frame: pd.DataFrame) -> Figure:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.set_xlabel("tokens", color=INK)
     axes.set_title(_tokens_finding(sums, cached=told), color=INK, loc="left")
-    _legend(figure, axes)
+    legend(figure, axes)
     return figure
 
 
@@ -114,10 +114,10 @@ def errors(frame: pd.DataFrame) -> Figure:
     failed = frame[frame["status"] == "error"]
     counts = failed["error_type"].fillna("unknown").value_counts()
     if not len(counts):
-        return _nothing(
+        return nothing(
             f"None of {units.count(len(frame), 'request')} failed" if len(frame) else NOTHING
         )
-    figure, (axes,) = _figure(rows=1, height=1.2 + 0.4 * len(counts))
+    figure, (axes,) = framed(rows=1, height=1.2 + 0.4 * len(counts))
     bars = axes.barh(range(len(counts)), counts.to_numpy(), height=0.6, color=ERROR)
     axes.bar_label(bars, color=INK, padding=4)
     axes.set_yticks(range(len(counts)), [str(name) for name in counts.index])
@@ -126,25 +126,6 @@ def errors(frame: pd.DataFrame) -> Figure:
     axes.set_xlabel("requests", color=INK)
     axes.set_title(_errors_finding(frame, counts), color=INK, loc="left")
     return figure
-
-
-def _nothing(finding: str) -> Figure:
-    """Say it, without axes that measure nothing."""
-    figure, (axes,) = _figure(rows=1, height=0.6)
-    axes.set_axis_off()
-    axes.set_title(finding, color=INK, loc="left")
-    return figure
-
-
-def _figure(*, rows: int, height: float) -> tuple[Figure, tuple[Axes, ...]]:
-    figure = picture(9, height)
-    axes = tuple(figure.subplots(rows, squeeze=False)[:, 0])
-    for each in axes:
-        quiet(each)
-        each.tick_params(which="both", length=0)
-        each.grid(axis="both", color=INK, alpha=0.25, linewidth=0.6)
-        each.set_axisbelow(True)
-    return figure, axes
 
 
 def _by_model(frame: pd.DataFrame, column: str) -> list[tuple[str, pd.Series[Any]]]:
@@ -172,13 +153,6 @@ def _failures(axes: Axes, frame: pd.DataFrame) -> None:
         axes.plot(failed["timestamp"], took, "x", color=ERROR, markersize=6, label=label)
 
 
-def _time_axis(axis: Any) -> None:
-    """Write durations as the tables do, 1, 2 and 5 of each decade: 50.0 ms, 1.00 s."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(lambda value, _: units.seconds(value) if value > 0 else "")
-    axis.set_minor_formatter(NullFormatter())
-
-
 def _date_ticks(axes: Axes) -> None:
     locator = AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
     written = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
@@ -199,19 +173,6 @@ def _mark(axes: Axes, value_s: float, share: float) -> None:
     axes.annotate(
         text, (value_s, share), color=INK, ha="right", xytext=(-6, 3), textcoords="offset points"
     )
-
-
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    if handles:
-        figure.legend(
-            handles,
-            labels,
-            loc="outside lower center",
-            ncols=4,
-            frameon=False,
-            labelcolor=INK,
-        )
 
 
 def _latency_finding(frame: pd.DataFrame) -> str:

@@ -182,6 +182,8 @@ class Progress:
         fraction: How much of *label* alone is done, where that is known.
 
         phases: For a boot, what is behind it and what it is in.
+
+        detail: Figures that change all the time, beside the label.
     """
 
     label: str
@@ -191,3 +193,4 @@ class Progress:
     eta_s: float | None = None
     fraction: float | None = None
     phases: tuple[BootPhase, ...] = ()
+    detail: str | None = None

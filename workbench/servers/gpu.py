@@ -39,6 +39,19 @@ def gpus(root: Path = Path("/")) -> tuple[GpuStatus, ...]:
     return (*_amd(root), *_nvidia())
 
 
+def driver(root: Path = Path("/")) -> str | None:
+    """Name the driver and its version; ``None`` where there is none, and under WSL."""
+    try:
+        first = (root / "proc/driver/nvidia/version").read_text().splitlines()[0]
+        return f"nvidia {next(word for word in first.split() if word[:1].isdigit())}"
+    except (OSError, IndexError, StopIteration):
+        pass
+    try:
+        return f"amdgpu {(root / 'sys/module/amdgpu/version').read_text().strip()}"
+    except OSError:
+        return None
+
+
 def used_bytes() -> int | None:
     """Sum what is in use on all GPUs; ``None`` where none can be asked."""
     found = gpus()

@@ -75,6 +75,13 @@ def read_page(page: str, *, at: datetime, at_s: float) -> Scrape:
     )
 
 
+def cache_settings(page: str) -> Mapping[str, str]:
+    """Read how the KV cache is set up: the labels of ``vllm:cache_config_info``, all text."""
+    name = "vllm:cache_config_info"
+    found = _samples(page, [name]).get(name, ())
+    return found[0].labels if found else {}
+
+
 def _series(page: str, metrics: Iterable[Metric]) -> dict[str, Mapping[Labels, Value]]:
     metrics = list(metrics)
     samples = _samples(page, [name for metric in metrics for name in metric.names])

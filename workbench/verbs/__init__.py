@@ -11,6 +11,7 @@ from __future__ import annotations
 import click
 
 from .base import Shown, Skin
+from .bench import bench
 from .chat import chat, chat_options
 from .checks import doctor, probe, smoke
 from .models import models, plan
@@ -32,6 +33,7 @@ _VERBS = (
     *(up, down, restart, use, status, logs),
     *(models, plan),
     *(chat, smoke, probe, doctor),
+    *(bench,),
     *(telemetry, run),
 )
 

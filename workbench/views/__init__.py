@@ -2,6 +2,7 @@
 How what the verbs return looks: records in, :class:`~workbench.display.View` out.
 """
 
+from .bench import BenchView, bench_view
 from .chat import generation_data, refusal_data, status_line, step_line
 from .checks import lint_view, probe_view, smoke_view
 from .models import PlanView, fetched_view, inventory_view, plan_view, predictions_view
@@ -19,7 +20,9 @@ from .telemetry import (
 )
 
 __all__ = [
+    "BenchView",
     "PlanView",
+    "bench_view",
     "fetched_view",
     "generation_data",
     "inventory_view",
