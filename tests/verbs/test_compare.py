@@ -13,7 +13,6 @@ import pytest
 from tests.bench.test_compare import run
 from workbench.bench import files
 
-
 pytestmark = pytest.mark.processes
 
 

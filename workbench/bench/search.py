@@ -152,6 +152,8 @@ def search(
     """
     Find the highest rate at which the share of good requests is *goodput* or more.
 
+    An interrupt ends it, with what was found.
+
     Args:
         start_rps: What to begin with; any guess will do.
 
@@ -167,7 +169,16 @@ def search(
             return Found(
                 goodput=goodput, rate_rps=met, missed_rps=missed, levels=tuple(levels), why=why
             )
-        level = judged(measure, rate_rps, goodput=goodput, repeats=min(repeats, left))
+        try:
+            level = judged(measure, rate_rps, goodput=goodput, repeats=min(repeats, left))
+        except KeyboardInterrupt:
+            return Found(
+                goodput=goodput,
+                rate_rps=met,
+                missed_rps=missed,
+                levels=tuple(levels),
+                why="it was interrupted",
+            )
         levels.append(level)
         left -= len(level.trials)
         on_level(level)
