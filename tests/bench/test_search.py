@@ -98,8 +98,11 @@ def test_a_clear_miss_is_measured_once():
 
 
 def test_the_search_ends_where_no_rate_meets():
-    """Down to a hundredth of a request a second, and it says so."""
-    answer = found(Server(good_to=0, keeps_up_to=100))
+    """Down to a sixteenth of the first rate, and it says so."""
+    server = Server(good_to=0, keeps_up_to=100)
+    answer = found(server)
+
+    assert server.asked == [1, 0.5, 0.25, 0.125, 0.0625]
 
     assert answer.rate_rps is None
     assert "requests a second miss it" in answer.why

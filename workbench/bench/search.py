@@ -25,7 +25,8 @@ TOLERANCE = 0.1
 """The gap at which the search ends, as a share of the rate that met."""
 
 MOST_TRIALS = 30
-LEAST_RPS = 0.01
+LOWEST = 1 / 16
+"""Of the first rate: below it nothing is tried, since a trial lasts as long as its requests come."""
 
 GROWTH = 0.1
 """A queue grows if it took in more than this share of the requests that came."""
@@ -229,7 +230,7 @@ def _next(
     if missed is None:
         return (start_rps if met is None else met * 2), ""
     if met is None:
-        if missed / 2 < LEAST_RPS:
+        if missed / 2 < LOWEST * start_rps:
             return None, f"even {missed:g} requests a second miss it"
         return missed / 2, ""
     if missed - met <= tolerance * met:
