@@ -13,12 +13,12 @@ with ``--coalesced`` as many as fit into a write. One thread, one epoll.
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
 import select
 import socket
 import time
 from array import array
+from collections import deque
 
 WRITE_BYTES = 256 * 1024
 BLOCK_EVENTS = 1000
@@ -48,6 +48,7 @@ class Stream:
         self.sock, self.left = sock, tokens
         self.text, self.last = event(number, 0), event(number, tokens)
         self.times = array("d")
+        self.note, self.send = self.times.append, sock.send
         self.whole = memoryview(b"")
         self.block = b""
 
@@ -72,10 +73,11 @@ class Server:
         self.epoll.register(self.listener, select.EPOLLIN)
         self.sockets: dict[int, socket.socket] = {}
         self.read: dict[int, bytes] = {}
-        self.due: list[tuple[float, int, Stream]] = []
+        # All wait equally long, so each queue is in the order of time.
+        self.first: deque[tuple[float, Stream]] = deque()
+        self.next: deque[tuple[float, Stream]] = deque()
         self.busy: list[Stream] = []
         self.times: dict[int, array[float]] = {}
-        self.count = 0
 
     def run(self) -> None:
         """Serve until killed."""
@@ -93,9 +95,10 @@ class Server:
         """Sleep while nothing is due within a millisecond, and then spin."""
         if self.busy:
             return 0.0
-        if not self.due:
+        due_s = min((queue[0][0] for queue in (self.first, self.next) if queue), default=None)
+        if due_s is None:
             return 1.0
-        return max(0.0, int((self.due[0][0] - time.monotonic()) * 1000) / 1000)
+        return max(0.0, int((due_s - time.monotonic()) * 1000) / 1000)
 
     def accept(self) -> None:
         """Take all connections that wait."""
@@ -140,25 +143,30 @@ class Server:
         stream = Stream(sock, number, self.given.tokens)
         self.times[number] = stream.times
         sock.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-        self.count += 1
         if self.itl_s:
-            heapq.heappush(self.due, (time.monotonic() + self.ttft_s, self.count, stream))
-            return
-        self.busy.append(stream)
+            self.first.append((time.monotonic() + self.ttft_s, stream))
+        else:
+            self.busy.append(stream)
 
     def send_due(self) -> None:
-        """Send what is due; each event's successor takes its place."""
-        due = self.due
-        while due and due[0][0] <= time.monotonic():
-            at_s, number, stream = due[0]
-            stream.times.append(time.monotonic())
+        """Send what is due, from the queue whose head is due first."""
+        first, following, itl_s = self.first, self.next, self.itl_s
+        while first or following:
+            queue = (
+                first if not following or (first and first[0][0] < following[0][0]) else following
+            )
+            at_s, stream = queue[0]
+            now_s = time.monotonic()
+            if at_s > now_s:
+                return
+            queue.popleft()
+            stream.note(now_s)
             stream.left -= 1
             if stream.left:
-                stream.sock.send(stream.text)
-                heapq.heapreplace(due, (at_s + self.itl_s, number, stream))
+                stream.send(stream.text)
+                following.append((at_s + itl_s, stream))
             else:
-                stream.sock.send(stream.text + stream.last)
-                heapq.heappop(due)
+                stream.send(stream.text + stream.last)
 
     def send_fast(self) -> None:
         """Send a piece to each that is not paced; who takes nothing is asked again."""

@@ -41,10 +41,11 @@ STREAM = (
 
 
 def fed(reads: Iterable[bytes]) -> Answer:
-    """Feed reads that came a second apart, the first at 0 s."""
+    """Feed reads that came a second apart, the first at 0 s, as the loop does."""
     answer = Answer()
     for number, data in enumerate(reads):
-        answer.feed(data, float(number))
+        if not answer.take(data, float(number)):
+            answer.feed(data, float(number))
     return answer
 
 
@@ -79,6 +80,21 @@ def test_a_stream_cut_anywhere_has_the_same_chunks(cuts: list[int]):
     assert answer.usage is not None
     assert answer.is_done
     assert answer.error is None
+
+
+def test_whole_texts_are_taken_at_once_and_nothing_else_is():
+    """Once the form is known, and only between chunks."""
+    text, other = chunk(event({"content": "b"})), chunk(event({"reasoning": "b"}))
+    answer = fed([HEAD, chunk(event({"content": "a"}))])
+
+    assert answer.take(text, 2.0)
+    assert answer.take(text + text, 3.0)
+    assert not answer.take(text + other, 4.0)
+    assert not answer.take(chunk(event({"content": ""})), 4.0)
+    assert not answer.take(text[:-1], 4.0)
+    answer.feed(text[:-1], 4.0)
+    assert not answer.take(text, 5.0)
+    assert list(answer.stamps_s[:4]) == [1.0, 2.0, 3.0, 3.0]
 
 
 def test_many_events_in_one_read_are_counted():

@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
-import threading
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import resource
 
 import pytest
 
-from workbench.bench import arrivals, http1
-from workbench.bench.load import Load, Progress
+from tests.bench.against import asked, exact, told
+from workbench.bench import arrivals
+from workbench.bench.load import Interrupted, Progress
 from workbench.bench.loop import Loop
-from workbench.errors import ServerUnreachableError
-
-SERVER = Path(__file__).parents[2] / "benchmarks" / "servers" / "exact.py"
-
-
-@contextmanager
-def exact(*options: str) -> Iterator[http1.Target]:
-    """Run the yardstick in a process of its own."""
-    command = [sys.executable, str(SERVER), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            yield http1.target(f"http://127.0.0.1:{int(process.stdout.readline())}/v1")
-        finally:
-            process.kill()
-
-
-def asked(to: http1.Target, count: int) -> list[bytes]:
-    return [http1.post(to, "/chat/completions", {"user": str(n)}) for n in range(count)]
-
-
-def told(to: http1.Target) -> dict[str, list[float]]:
-    """Ask the yardstick when it sent what."""
-    with urllib.request.urlopen(f"http://{to.host}:{to.port}/times") as answer:
-        return json.load(answer)
 
 
 @pytest.mark.processes
@@ -117,52 +85,34 @@ def test_how_far_it_is_is_told_while_it_runs():
     assert told[-1].tokens > 0
 
 
-def run_against(*answers: bytes, count: int = 1) -> Load:
-    """Let a server give each connection one of *answers*, and close it."""
-    listener = socket.create_server(("127.0.0.1", 0))
+@pytest.mark.processes
+def test_interrupted_it_keeps_what_there_was():
+    """Answers under way have an error, and the times until then."""
 
-    def serve() -> None:
-        for answer in answers:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(answer)
+    def stop(progress: Progress) -> None:
+        if progress.tokens:
+            raise KeyboardInterrupt
 
-    threading.Thread(target=serve, daemon=True).start()
-    to = http1.target(f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
-    with listener:
-        return Loop(to, asked(to, count), arrivals.at_once(count), concurrency=1).run()
+    with (
+        exact("--ttft-ms=5", "--itl-ms=20", "--tokens=1000") as to,
+        pytest.raises(Interrupted) as it,
+    ):
+        Loop(to, asked(to, 3), arrivals.at_once(3), on_progress=stop).run()
 
-
-def test_an_error_is_kept_and_the_next_request_goes_on():
-    """A refusal, then a connection cut in the middle of an answer."""
-    refused = (
-        b'HTTP/1.1 429 No\r\ncontent-length: 19\r\nconnection: close\r\n\r\n{"error": "slower"}'
-    )
-    cut = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab"
-
-    load = run_against(refused, cut, count=2)
-
-    assert [request.answer.error for request in load.requests] == [
-        "HTTP 429: slower",
-        "The connection was closed before the answer was complete.",
-    ]
+    requests = it.value.load.requests
+    assert [sent.answer.error for sent in requests] == ["Stopped by the user."] * 3
+    assert all(sent.answer.stamps_s and sent.done_s for sent in requests)
 
 
-def test_a_connection_that_was_closed_while_idle_costs_no_request():
-    """The server said it would stay open, and did not: the request is sent once more."""
-    whole = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+@pytest.mark.processes
+def test_more_streams_than_open_files_were_allowed():
+    """The limit is raised as far as it may be: 600 connections where 300 files were the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with exact("--ttft-ms=50", "--itl-ms=20", "--tokens=3") as to:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
+        try:
+            load = Loop(to, asked(to, 600), arrivals.at_once(600)).run()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    load = run_against(whole, whole, whole, count=3)
-
-    assert [request.answer.error for request in load.requests] == [None] * 3
-
-
-def test_a_server_that_is_not_there_is_said_before_anything_is_measured():
-    """With the address."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    to = http1.target(f"http://127.0.0.1:{port}/v1")
-
-    with pytest.raises(ServerUnreachableError, match=str(port)):
-        Loop(to, asked(to, 1), arrivals.at_once(1)).run()
+    assert [len(sent.answer.stamps_s) for sent in load.requests] == [3] * 600

@@ -7,8 +7,9 @@ from array import array
 
 import pytest
 
+import workbench
 from tests.scripted import DONE, HELLO, ROLE, STOP, Do, ScriptedServer, reply, stream, text
-from workbench.bench.load import Load, Sent
+from workbench.bench.load import Interrupted, Load, Sent
 from workbench.bench.loop import Loop
 from workbench.bench.measure import NEVER_ENDED, measure, row
 from workbench.bench.plan import Plan
@@ -37,7 +38,7 @@ def test_every_request_is_a_row_and_the_metrics_are_of_all(server: ScriptedServe
     assert {request.request_id for request in result.requests} == {"chatcmpl-1"}
     assert (result.metrics.completed, result.metrics.failed) == (4, 0)
     assert (result.metrics.input_tokens, result.metrics.output_tokens) == (12, 8)
-    assert result.metrics.peak_concurrency == 2
+    assert result.metrics.peak_concurrency in (1, 2)  # an answer may end before the next is sent
     assert result.metrics.ttft.count == 4
 
 
@@ -48,7 +49,7 @@ def test_cold_requests_are_apart_and_ask_something_else(server: ScriptedServer):
 
     assert result.cold.sent == 2
     assert result.metrics.sent == 4
-    assert warm == [prompt.text for prompt in PROMPTS]
+    assert sorted(warm) == [prompt.text for prompt in PROMPTS]
     assert not {text.split()[0] for text in cold} & {text.split()[0] for text in warm}
 
 
@@ -126,6 +127,7 @@ def test_a_server_without_metrics_is_measured_too(server: ScriptedServer):
     assert result.server is None
     assert result.fingerprint.server is None
     assert result.fingerprint.model == "pocket"
+    assert result.fingerprint.client_version == workbench.__version__
     assert result.fingerprint.workload_hash == Plan(prompts=PROMPTS).workload_hash
 
 
@@ -195,17 +197,16 @@ def test_an_interrupt_keeps_what_came(server: ScriptedServer, monkeypatch):
     whole.answer.stamps_s.extend([0.1, 0.4])
     whole.answer.usage = Usage(input_tokens=3, output_tokens=2)
 
-    class Stopped(KeyboardInterrupt):
-        load = Load(
-            requests=[whole, begun],
-            started_s=0.0,
-            ended_s=0.75,
-            read_late_s=array("d"),
-            kernel_stamps=True,
-        )
+    kept = Load(
+        requests=[whole, begun],
+        started_s=0.0,
+        ended_s=0.75,
+        read_late_s=array("d"),
+        kernel_stamps=True,
+    )
 
     def stopped(_loop: Loop) -> Load:
-        raise Stopped
+        raise Interrupted(kept)
 
     monkeypatch.setattr(Loop, "run", stopped)
 

@@ -32,6 +32,9 @@ CHUNK_END = b"\n\n\r\n"
 LINES_PER_CHUNK = 4
 """Its size, the event, the empty line, the chunk's end."""
 
+MOST_BODY_BYTES = 16 * 1024
+"""What is kept of an answer that is no stream: enough to tell what the server said."""
+
 QUOTE = ord('"')
 
 _TEXT_BEGINS = re.compile(r'"(?:content|text|reasoning|reasoning_content)"\s*:\s*"(?!")')
@@ -53,11 +56,13 @@ class Answer:
         "_at_edge",
         "_begins",
         "_begins_bytes",
+        "_begins_size",
         "_body",
         "_framing",
+        "_has_events",
         "_parser",
         "_rest",
-        "_stamp",
+        "_text_at",
         "began",
         "error",
         "request_id",
@@ -67,7 +72,6 @@ class Answer:
 
     def __init__(self) -> None:
         self.stamps_s: array[float] = array("d")
-        self._stamp = self.stamps_s.append
         self.usage: Usage | None = None
         self.request_id: str | None = None
         self.error: str | None = None
@@ -75,8 +79,14 @@ class Answer:
         self._framing = Framing()
         self._parser = EventParser()
         self._begins, self._begins_bytes = "", b""
+        self._begins_size = self._text_at = 0
         self._rest = self._body = b""
-        self._at_edge = False
+        self._at_edge = self._has_events = False
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # To another process goes what was found; what it takes to read on does not.
+        found = (self.stamps_s, self.usage, self.request_id, self.error, self.began)
+        return _found, found
 
     @property
     def is_done(self) -> bool:
@@ -95,20 +105,27 @@ class Answer:
         ``False``: it is something else, nothing was taken, and :meth:`feed` reads it.
         This is the hot path: a load has hardly anything but such reads.
         """
+        text_at = self._text_at
+        if (
+            self._at_edge
+            and data[text_at - self._begins_size : text_at] == self._begins_bytes
+            and data.find(b"\n", text_at) == len(data) - 4
+            and data[-4:] == CHUNK_END
+        ):
+            if data[text_at] == QUOTE:
+                return False
+            self.stamps_s.append(at_s)
+            return True
+        return self._take_many(data, at_s)
+
+    def _take_many(self, data: bytes, at_s: float) -> bool:
+        """Do the same for any number, and learn where the next one's text will be."""
         if not self._at_edge or not data.endswith(CHUNK_END):
             return False
-        begins, lines = self._begins_bytes, data.count(b"\n")
-        if lines == LINES_PER_CHUNK:
-            at = data.find(b"\n") + 1
-            if not data.startswith(begins, at) or data[at + len(begins)] == QUOTE:
-                return False
-            self._stamp(at_s)
-            return True
-        number = lines // LINES_PER_CHUNK
-        if lines % LINES_PER_CHUNK or data.count(begins) != number or begins + b'"' in data:
-            return False
+        number = self._count_texts(data)
         self.stamps_s.extend(repeat(at_s, number))
-        return True
+        self._text_at = data.find(b"\n") + 1 + self._begins_size
+        return number > 0
 
     def feed(self, data: bytes, at_s: float) -> None:
         """Take what was read at *at_s*."""
@@ -162,16 +179,19 @@ class Answer:
             content = self._framing.feed(data)
             if self._framing.status == 200:
                 for event in self._parser.feed(content):
+                    self._has_events = True
                     self._take(event, at_s)
-            else:
+            if not self._has_events and len(self._body) < MOST_BODY_BYTES:
                 self._body += content
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             self.error = f"The answer cannot be read: {exc}"
         self._finish()
 
     def _finish(self) -> None:
-        if self._framing.done and self._framing.status != 200 and self.error is None:
-            self.error = f"HTTP {self._framing.status}: {said(_parsed(self._body))}"
+        if self._framing.done and not self._has_events and self.error is None:
+            status, answer = self._framing.status, said(_parsed(self._body))
+            what = f"HTTP {status}" if status != 200 else "HTTP 200 without an event"
+            self.error = f"{what}: {answer}"
 
     def _take(self, event: str, at_s: float) -> None:
         begins = self._begins
@@ -201,6 +221,20 @@ class Answer:
         if text := _TEXT_BEGINS.search(event):
             self._begins = event[: text.end()]
             self._begins_bytes = b"data: " + self._begins.encode()
+            self._begins_size = len(self._begins_bytes)
+
+
+def _found(
+    stamps_s: array[float],
+    usage: Usage | None,
+    request_id: str | None,
+    error: str | None,
+    began: bool,
+) -> Answer:
+    answer = Answer()
+    answer.stamps_s, answer.usage, answer.request_id = stamps_s, usage, request_id
+    answer.error, answer.began = error, began
+    return answer
 
 
 def _parsed(body: bytes) -> object:

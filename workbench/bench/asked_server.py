@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 
+import workbench
+
 from .. import scrapes
 from ..errors import AuthenticationError, ServerFailureError, ServerUnreachableError
 from ..reconcile import Asked, finished, reconcile
@@ -86,6 +88,7 @@ def identified(to: Address, plan: Plan, known: Fingerprint | None = None) -> Fin
         workload=plan.workload,
         workload_hash=plan.workload_hash,
         seed=plan.seed,
+        client_version=workbench.__version__,
     )
 
 

@@ -15,6 +15,8 @@ from ..errors import ConfigError
 
 CRLF = b"\r\n"
 HEAD_END = b"\r\n\r\n"
+VERSION = b"HTTP/1."
+MOST_HEAD_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +97,11 @@ class Framing:
         if self.status is None:
             head, end, data = data.partition(HEAD_END)
             if not end:
-                self._rest = head
+                self._wait_for_head(head)
                 return b""
             self._read_head(head)
+            if self.status is None:
+                return self.feed(data) if data else b""
         return self._chunks(data) if self._chunked else self._plain(data)
 
     def close(self) -> None:
@@ -105,18 +109,29 @@ class Framing:
         if self.status is not None and self._left is None:
             self.done = True
 
+    def _wait_for_head(self, begun: bytes) -> None:
+        if begun[: len(VERSION)] != VERSION[: len(begun)]:
+            raise ValueError(f"no HTTP: {begun[:60]!r}")
+        if len(begun) > MOST_HEAD_BYTES:
+            raise ValueError(f"a head of more than {MOST_HEAD_BYTES} bytes")
+        self._rest = begun
+
     def _read_head(self, head: bytes) -> None:
         first, *lines = head.split(CRLF)
         version, status, *_ = first.split(b" ")
-        if not version.startswith(b"HTTP/1."):
+        if not version.startswith(VERSION):
             raise ValueError(f"no HTTP: {first[:60]!r}")
+        if status.startswith(b"1"):
+            return  # 100 Continue and its like come before the answer; RFC 9110, 15.2
         self.status = int(status)
         fields = dict(line.lower().split(b":", 1) for line in lines if b":" in line)
         self.keeps_open = b"close" not in fields.get(b"connection", b"") and version[-1:] == b"1"
+        if (coding := fields.get(b"content-encoding", b"identity").strip()) != b"identity":
+            raise ValueError(f"it is compressed ({coding.decode()}), although nobody asked for it")
         self._chunked = b"chunked" in fields.get(b"transfer-encoding", b"")
         if not self._chunked:
             length = fields.get(b"content-length")
-            self._left = None if length is None else int(length)
+            self._left = None if length is None else _size(length, 10)
             self.done = self._left == 0
 
     def _plain(self, data: bytes) -> bytes:
@@ -130,9 +145,9 @@ class Framing:
         while at < len(data) and not self.done:
             if not self._left:
                 line_end = data.find(CRLF, at)
-                if line_end < 0:
+                if line_end < 0 and len(data) - at < MOST_HEAD_BYTES:
                     break
-                size = int(data[at:line_end].partition(b";")[0], 16)
+                size = _size(data[at:line_end].partition(b";")[0], 16)
                 if not size:
                     at = self._last(data, line_end)
                     break
@@ -151,3 +166,9 @@ class Framing:
             return data.rfind(CRLF, 0, size_end) + 2 if CRLF in data[:size_end] else 0
         self.done = True
         return end + len(HEAD_END)
+
+
+def _size(text: bytes, base: int) -> int:
+    if (size := int(text, base)) < 0:
+        raise ValueError(f"a length of {size}")
+    return size

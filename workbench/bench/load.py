@@ -108,6 +108,10 @@ class Interrupted(KeyboardInterrupt):
         super().__init__()
         self.load = load
 
+    def __reduce__(self) -> tuple[type[Interrupted], tuple[Load]]:
+        # An exception goes to another process as its arguments, and a traceback would show them.
+        return Interrupted, (self.load,)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:

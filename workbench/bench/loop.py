@@ -12,9 +12,9 @@ The times are the kernel's (``SO_TIMESTAMPNS``: when the packet came), so a
 busy loop does not become the server's latency. Where it gives none they are
 those of reading. The kernel's clock is the wall clock: it is laid against the
 monotonic one anew at each turn, so that a step of it moves no more than one.
-The kernel gives a read that met several packets the last one's time. So it
-matters that a socket is read before its next packet comes, and not how soon:
-while many are busy the loop naps, and reads more of them in a turn.
+But a read that met several packets has only the last one's. So a socket must
+be read before its next packet comes, and a read that costs more than packets
+come apart makes all later ones worse: there is nothing in it that could be later.
 
 Source: https://docs.kernel.org/networking/timestamping.html, section 1.1.2
 """
@@ -51,10 +51,6 @@ HELD_BYTES = 8 * 1024 * 1024
 """The most that is held, but for one turn's reads."""
 
 SLICE_NS = 300_000
-BUSY_READS = 8
-NAP_S = 0.0002
-"""After a turn of many reads: the next one then has about twenty more at 100,000 a second."""
-
 SPUN_S = 0.00015
 """A sleep ends so much late; what is left until a request is due is spun."""
 
@@ -191,7 +187,7 @@ class Loop:
                 late(now() - at_s)
             else:
                 at_s = self._without_stamp(data)
-            if connection.held or not connection.take(data, at_s):
+            if not connection.take(data, at_s):
                 self._hold(connection, data, at_s)
                 # A closed socket is ready until it is dropped. An answer's end can wait,
                 # unless another request waits for it.
@@ -200,7 +196,10 @@ class Loop:
         self._polled_s = polled_s
         for connection in ended:
             self._look(connection)
-        self._look_or_nap(len(ready))
+        while self._held_bytes > HELD_BYTES:
+            self._look_at_some()
+        if self._waiting:
+            self._look_at_some()
 
     def _without_stamp(self, data: bytes) -> float:
         at_s = time.monotonic()
@@ -213,19 +212,11 @@ class Loop:
     def _hold(self, connection: Connection, data: bytes, at_s: float) -> None:
         if not connection.held:
             self._waiting.append(connection)
+            connection.take = take_nothing  # what comes after it is held too
         connection.held.append((data, at_s))
         self._held_bytes += len(data)
         if len(data) == connection.room:
             connection.room = FULL_ROOM_BYTES
-
-    def _look_or_nap(self, reads: int) -> None:
-        """Use a quiet moment, or let more packets come together."""
-        while self._held_bytes > HELD_BYTES:
-            self._look_at_some()
-        if self._waiting:
-            self._look_at_some()
-        elif reads >= BUSY_READS and (self._under_way >= self._concurrency or not self._may_send()):
-            time.sleep(NAP_S)
 
     def _look_at_some(self) -> None:
         until_ns = time.monotonic_ns() + SLICE_NS
@@ -236,6 +227,8 @@ class Loop:
         """Hand the answer what was held of it."""
         held = connection.held
         connection.held = []
+        if connection.sent:
+            connection.take = connection.sent.answer.take
         for data, at_s in held:
             self._held_bytes -= len(data)
             self._hand(connection, data, at_s)

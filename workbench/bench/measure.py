@@ -13,12 +13,11 @@ from itertools import pairwise
 
 from .. import units
 from ..records import Progress
-from . import http1
+from . import http1, processes
 from .arrivals import Times
 from .asked_server import Address, Watch, identified
-from .load import Load, Sent
+from .load import Interrupted, Load, Sent
 from .load import Progress as HowFar
-from .loop import Loop
 from .plan import Plan
 from .result import Fingerprint, Metrics, Request, Result, Settings
 from .slo import Slo
@@ -161,22 +160,19 @@ class _Sender:
         """Send prompts when they are due; return what came, all of it or until an interrupt."""
         total = len(prompts)
         self._tell(Progress(label=label, done=0, total=total, unit="requests", detail="preparing"))
-        loop = Loop(
-            self._target,
-            [http1.post(self._target, PATH, request_body(each, self._body)) for each in prompts],
-            due_s,
-            concurrency=self._plan.concurrency,
-            stop_s=self._plan.duration_s,
-            on_progress=lambda far: self._tell(_told(far, label, total)),
-        )
         try:
-            return loop.run()
-        except KeyboardInterrupt as exc:
-            load: Load | None = getattr(exc, "load", None)
-            if load is None:
-                raise
+            return processes.run(
+                self._target,
+                [http1.post(self._target, PATH, request_body(e, self._body)) for e in prompts],
+                due_s,
+                processes=self._plan.processes,
+                concurrency=self._plan.concurrency,
+                stop_s=self._plan.duration_s,
+                on_progress=lambda far: self._tell(_told(far, label, total)),
+            )
+        except Interrupted as exc:
             self.interrupted = True
-            return load
+            return exc.load
 
 
 def _told(far: HowFar, label: str, total: int) -> Progress:

@@ -57,7 +57,7 @@ class Plan:
 
         workload: What the prompts are, in a few plain values; with the seed it says which.
 
-        processes: Into how many the load is split.
+        processes: Into how many the load is split; ``None``: what suits it and this machine.
     """
 
     prompts: tuple[Prompt, ...]
@@ -72,7 +72,7 @@ class Plan:
     model: str | None = None
     body: Mapping[str, object] = field(default_factory=dict)
     workload: Mapping[str, object] = field(default_factory=dict)
-    processes: int = 1
+    processes: int | None = None
 
     def __post_init__(self) -> None:
         if not self.prompts:

@@ -26,7 +26,7 @@ TOLERANCE = 0.1
 
 MOST_TRIALS = 30
 LOWEST = 1 / 16
-"""Of the first rate: below it nothing is tried, since a trial lasts as long as its requests come."""
+"""Of the first rate: nothing is tried below, since a trial lasts as long as requests come."""
 
 GROWTH = 0.1
 """A queue grows if it took in more than this share of the requests that came."""

@@ -69,7 +69,7 @@ class Series:
     seed: int = 0
     model: str | None = None
     body: Mapping[str, object] = field(default_factory=dict)
-    processes: int = 1
+    processes: int | None = None
 
     @property
     def is_open(self) -> bool:

@@ -2,7 +2,18 @@
 Pictures. matplotlib is imported with this package, and by nothing else.
 """
 
+from .bench import against_load, curve, itl, timeline
 from .memory import memory
 from .telemetry import errors, latency, tokens, ttft
 
-__all__ = ["errors", "latency", "memory", "tokens", "ttft"]
+__all__ = [
+    "against_load",
+    "curve",
+    "errors",
+    "itl",
+    "latency",
+    "memory",
+    "timeline",
+    "tokens",
+    "ttft",
+]

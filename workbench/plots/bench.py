@@ -19,6 +19,9 @@ WAITING, STREAMING, FAILED = "#e69f00", "#0072b2", "#d55e00"
 PERCENTILE_COLOURS = {50: "#56b4e9", 90: "#009e73", 95: "#0072b2", 99: "#cc79a7"}
 LIMIT, KNEE = "#d55e00", "#009e73"
 
+MOST_INCHES, FRAME_INCHES = 7.0, 1.2
+"""Of a timeline: how high it may be, and what of that its title, axis and legend take."""
+
 LEAST_FOR_A_KNEE = 3
 """Two points make a line."""
 
@@ -96,8 +99,10 @@ def timeline(result: Result) -> Figure:
     sent = [request for request in result.requests if request.start_s is not None]
     if not sent:
         return nothing("No request was sent")
-    figure, (axes,) = framed(rows=1, height=min(7.0, 2.0 + 0.03 * len(sent)))
-    width = max(0.6, min(5.0, 240 / len(sent)))
+    height = min(MOST_INCHES, 2.0 + 0.05 * len(sent))
+    figure, (axes,) = framed(rows=1, height=height)
+    row_points = (height - FRAME_INCHES) * 72 / len(sent)
+    width = max(0.5, min(5.0, 0.75 * row_points))
     parts: tuple[tuple[str, str, Callable[[Request], tuple[float, float] | None]], ...] = (
         ("waiting for the first token", WAITING, _waiting),
         ("streaming", STREAMING, _streaming),
@@ -209,7 +214,9 @@ def _load(result: Result) -> float:
 
 
 def _load_name(result: Result) -> str:
-    return f"{_load_label([result])} {_load(result):g}"
+    if result.settings.request_rate_rps is not None:
+        return f"{_load(result):g} req/s"
+    return f"concurrency {_load(result):g}"
 
 
 def _load_label(results: Sequence[Result]) -> str:
@@ -271,9 +278,9 @@ def _load_finding(results: Sequence[Result]) -> str:
     if not first.metrics.ttft or not last.metrics.ttft:
         return "TTFT and TPOT against load"
     return (
-        f"From {_load(first):g} to {_load(last):g} {_load_label(results)} half of the first tokens "
-        f"came after {units.seconds(first.metrics.ttft.median)}, "
-        f"then {units.seconds(last.metrics.ttft.median)}"
+        f"Half of the first tokens came within {units.seconds(first.metrics.ttft.median)} at "
+        f"{_load_name(first)}, within {units.seconds(last.metrics.ttft.median)} at "
+        f"{_load_name(last)}"
     )
 
 

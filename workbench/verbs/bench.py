@@ -122,6 +122,11 @@ def load_options(command: Any) -> Any:
             help="Requests before, left out. [default: as many as are under way at once]",
         ),
         click.option("--seed", type=int, default=0, help="Of prompts and arrivals."),
+        click.option(
+            "--processes",
+            type=click.IntRange(1),
+            help="That send the load. [default: one for 250 at once, on half of the cores]",
+        ),
         click.option("--temperature", type=click.FloatRange(0), help="[default: 0]"),
         click.option(
             "--extra-body", metavar="JSON", help="What each request says besides, as JSON."
