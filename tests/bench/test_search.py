@@ -108,6 +108,29 @@ def test_the_search_ends_where_no_rate_meets():
     assert "requests a second miss it" in answer.why
 
 
+def test_a_burst_is_no_rate():
+    """
+    All good, but sent before anything was answered from 4 a second on: that shows no rate, so
+    the answer is the highest rate that could be told, and what is above is not surely missed.
+    """
+
+    def measure(rate_rps: float, _number: int) -> Trial:
+        short = rate_rps > 4
+        return Trial(
+            rate_rps=rate_rps,
+            achieved_rps=4,
+            requests=COUNT,
+            good=COUNT,
+            saturated=None if short else False,
+        )
+
+    answer = search(measure, start_rps=1)
+
+    assert answer.rate_rps == 4
+    assert {level.verdict for level in answer.levels if level.rate_rps > 4} == {Verdict.TOO_SHORT}
+    assert answer.interval == (4, None)
+
+
 def test_trials_are_bounded():
     """A server that meets anything is not asked for ever."""
     server = Server(good_to=1e9, keeps_up_to=1e9)

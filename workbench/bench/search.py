@@ -72,6 +72,7 @@ class Verdict(StrEnum):
     MET = "met"
     MISSED = "missed"
     SATURATED = "saturated"
+    TOO_SHORT = "too short"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,13 +201,15 @@ def level_of(trials: list[Trial], *, goodput: float) -> Level:
     good, requests = sum(trial.good for trial in trials), sum(trial.requests for trial in trials)
     share = of_share(good, requests) or Interval(0.0, 0.0, 1.0)
     saturated = any(trial.saturated for trial in trials)
+    # Requests that all came before the first answer are a burst, and no rate.
+    short = share.value >= goodput and all(trial.saturated is None for trial in trials)
     met = Verdict.MET if share.value >= goodput else Verdict.MISSED
     return Level(
         rate_rps=trials[0].rate_rps,
         trials=tuple(trials),
         share=share,
-        verdict=Verdict.SATURATED if saturated else met,
-        sure=saturated or not share.low <= goodput <= share.high,
+        verdict=Verdict.SATURATED if saturated else Verdict.TOO_SHORT if short else met,
+        sure=saturated or not (short or share.low <= goodput <= share.high),
     )
 
 
