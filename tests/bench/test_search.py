@@ -98,11 +98,37 @@ def test_a_clear_miss_is_measured_once():
 
 
 def test_the_search_ends_where_no_rate_meets():
-    """Down to a hundredth of a request a second, and it says so."""
-    answer = found(Server(good_to=0, keeps_up_to=100))
+    """Down to a sixteenth of the first rate, and it says so."""
+    server = Server(good_to=0, keeps_up_to=100)
+    answer = found(server)
+
+    assert server.asked == [1, 0.5, 0.25, 0.125, 0.0625]
 
     assert answer.rate_rps is None
     assert "requests a second miss it" in answer.why
+
+
+def test_a_burst_is_no_rate():
+    """
+    All good, but sent before anything was answered from 4 a second on: that shows no rate, so
+    the answer is the highest rate that could be told, and what is above is not surely missed.
+    """
+
+    def measure(rate_rps: float, _number: int) -> Trial:
+        short = rate_rps > 4
+        return Trial(
+            rate_rps=rate_rps,
+            achieved_rps=4,
+            requests=COUNT,
+            good=COUNT,
+            saturated=None if short else False,
+        )
+
+    answer = search(measure, start_rps=1)
+
+    assert answer.rate_rps == 4
+    assert {level.verdict for level in answer.levels if level.rate_rps > 4} == {Verdict.TOO_SHORT}
+    assert answer.interval == (4, None)
 
 
 def test_trials_are_bounded():

@@ -25,7 +25,8 @@ TOLERANCE = 0.1
 """The gap at which the search ends, as a share of the rate that met."""
 
 MOST_TRIALS = 30
-LEAST_RPS = 0.01
+LOWEST = 1 / 16
+"""Of the first rate: nothing is tried below, since a trial lasts as long as requests come."""
 
 GROWTH = 0.1
 """A queue grows if it took in more than this share of the requests that came."""
@@ -71,6 +72,7 @@ class Verdict(StrEnum):
     MET = "met"
     MISSED = "missed"
     SATURATED = "saturated"
+    TOO_SHORT = "too short"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +154,8 @@ def search(
     """
     Find the highest rate at which the share of good requests is *goodput* or more.
 
+    An interrupt ends it, with what was found.
+
     Args:
         start_rps: What to begin with; any guess will do.
 
@@ -167,7 +171,16 @@ def search(
             return Found(
                 goodput=goodput, rate_rps=met, missed_rps=missed, levels=tuple(levels), why=why
             )
-        level = judged(measure, rate_rps, goodput=goodput, repeats=min(repeats, left))
+        try:
+            level = judged(measure, rate_rps, goodput=goodput, repeats=min(repeats, left))
+        except KeyboardInterrupt:
+            return Found(
+                goodput=goodput,
+                rate_rps=met,
+                missed_rps=missed,
+                levels=tuple(levels),
+                why="it was interrupted",
+            )
         levels.append(level)
         left -= len(level.trials)
         on_level(level)
@@ -188,13 +201,15 @@ def level_of(trials: list[Trial], *, goodput: float) -> Level:
     good, requests = sum(trial.good for trial in trials), sum(trial.requests for trial in trials)
     share = of_share(good, requests) or Interval(0.0, 0.0, 1.0)
     saturated = any(trial.saturated for trial in trials)
+    # Requests that all came before the first answer are a burst, and no rate.
+    short = share.value >= goodput and all(trial.saturated is None for trial in trials)
     met = Verdict.MET if share.value >= goodput else Verdict.MISSED
     return Level(
         rate_rps=trials[0].rate_rps,
         trials=tuple(trials),
         share=share,
-        verdict=Verdict.SATURATED if saturated else met,
-        sure=saturated or not share.low <= goodput <= share.high,
+        verdict=Verdict.SATURATED if saturated else Verdict.TOO_SHORT if short else met,
+        sure=saturated or not (short or share.low <= goodput <= share.high),
     )
 
 
@@ -218,7 +233,7 @@ def _next(
     if missed is None:
         return (start_rps if met is None else met * 2), ""
     if met is None:
-        if missed / 2 < LEAST_RPS:
+        if missed / 2 < LOWEST * start_rps:
             return None, f"even {missed:g} requests a second miss it"
         return missed / 2, ""
     if missed - met <= tolerance * met:

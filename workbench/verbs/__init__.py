@@ -14,6 +14,7 @@ from .base import Shown, Skin
 from .bench import bench
 from .chat import chat, chat_options
 from .checks import doctor, probe, smoke
+from .compare import compare
 from .migrate import migrate
 from .models import models, plan
 from .notebooks import run
@@ -35,7 +36,7 @@ _VERBS = (
     *(up, down, restart, use, status, logs),
     *(models, plan),
     *(chat, smoke, probe, doctor),
-    *(bench,),
+    *(bench, compare),
     *(telemetry, run, report, migrate),
 )
 

@@ -5,17 +5,21 @@ The verb ``bench``: how fast a server is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from .. import views
+from ..display import View
 from ..session import Session
 
 if TYPE_CHECKING:
+    from ..bench.beside import Power
     from ..bench.plan import Ramp
     from ..bench.result import Result
 
@@ -133,16 +137,41 @@ def load_options(command: Any) -> Any:
     return command
 
 
+def beside_options(command: Any) -> Any:
+    """Add the options that say what is searched for, and what stands beside a result."""
+    options = (
+        click.option(
+            "--slo",
+            metavar="LIMITS",
+            help="Count what keeps to all of them: ttft=200ms,tpot=50ms,e2el=3s.",
+        ),
+        click.option(
+            "--goodput",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            help="Find the highest request rate at which this share keeps to --slo: 0.99.",
+        ),
+        click.option(
+            "--preset",
+            type=click.Choice(["chat", "rag", "code"]),
+            help="Find it for lengths and limits that are usual for this.",
+        ),
+        click.option(
+            "--sweep", type=click.IntRange(4), help="Concurrencies 1, 2, 4 … up to this one."
+        ),
+        click.option("--gpu", help="The server's card, for what its memory allows: 7900xtx."),
+        click.option("--watts", metavar="W|measured", help="What the server takes, or measure it."),
+        click.option("--price", metavar="PRICE", help="Of a kilowatt-hour: 0.30EUR."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @click.command(context_settings={"show_default": True})
 @click.option("--base-url", help="Another server's URL, with /v1. [default: the one that is up]")
 @click.option("--model", help="A served model's name. [default: the first the server lists]")
 @load_options
-@click.option(
-    "--slo",
-    "slo",
-    metavar="LIMITS",
-    help="Count what keeps to all of them: ttft=200ms,tpot=50ms,e2el=3s.",
-)
+@beside_options
 @click.option(
     "--save",
     type=click.Path(path_type=Path),
@@ -161,6 +190,12 @@ def bench(
     temperature: float | None,
     extra_body: str | None,
     slo: str | None,
+    goodput: float | None,
+    preset: str | None,
+    sweep: int | None,
+    gpu: str | None,
+    watts: str | None,
+    price: str | None,
     save: Path | None,
     save_detailed: bool,
     html: Path | None,
@@ -170,8 +205,11 @@ def bench(
     """
     Measure latency and throughput of a server that speaks OpenAI's API.
 
-    Any will do, with a tokenizer or without. Ctrl-C keeps what came.
+    Any will do, with a tokenizer or without. Ctrl-C keeps what came. With --goodput or --preset
+    it finds the highest request rate that keeps to the limits, beginning with --request-rate.
     """
+    if sweep:
+        load["concurrency"] = _doubled(sweep)
     body = _body(extra_body) | ({} if temperature is None else {"temperature": temperature})
     from ..bench import files  # with all of a measurement, which a status has no time for
 
@@ -181,14 +219,69 @@ def bench(
         if save is not None:
             files.save(result, save, detailed=save_detailed, several=several)
 
-    with _at(skin.session, base_url) as session, skin.progress() as on_progress:
+    if goodput or preset:
+        if ramp or load["trace"] or load["concurrency"]:
+            raise click.UsageError("A search makes its own loads, by rates.")
+        options = {"slo": slo, "goodput": goodput, "preset": preset, "body": body}
+        with _at(skin.session, base_url) as session:
+            return shown(_search(skin, session, keep, options | load), as_json)
+    from ..bench import beside
+
+    power, metered = _power(watts, price)
+    with _at(skin.session, base_url) as session, skin.progress() as on_progress, metered:
         results = session.bench(
             slo=slo, on_progress=on_progress, on_result=keep, ramp=_ramp(ramp), body=body, **load
         )
+    more = beside.lines(results, models_dir=skin.session.settings.models_dir, gpu=gpu, power=power)
     view = views.bench_view(results)
+    view = replace(view, note="\n".join([*more, view.note or ""]))
     if html is not None:
         files.write(html, view.report())
     return shown(view, as_json)
+
+
+def _doubled(most: int) -> tuple[int, ...]:
+    """Return 1, 2, 4 … and *most* itself."""
+    return (*(1 << step for step in range((most - 1).bit_length())), most)
+
+
+def _power(watts: str | None, price: str | None) -> tuple[Power, AbstractContextManager[object]]:
+    """Read what is said of power; the second is to be open while something is measured."""
+    from ..bench.beside import Power
+    from ..bench.energy import read_price
+    from ..bench.power import PowerMeter
+
+    cost = read_price(price) if price else None
+    if watts == "measured":
+        meter = PowerMeter()
+        return Power(meter=meter, price=cost), meter
+    try:
+        declared = None if watts is None else float(watts.lower().removesuffix("w"))
+    except ValueError:
+        message = f"{watts!r} is neither watts nor “measured”."
+        raise click.BadParameter(message, param_hint="--watts") from None
+    return Power(watts=declared, price=cost), nullcontext()
+
+
+def _search(
+    skin: Skin, session: Session, keep: Callable[[Result], None], options: dict[str, Any]
+) -> View:
+    """Find the highest rate; a preset's lengths hold unless others are said."""
+    from ..bench.capacity import START_RPS, capacity
+    from ..views.capacity import capacity_view
+
+    said = click.get_current_context().get_parameter_source
+    for name in ("input_len", "output_len"):
+        if options["preset"] and said(name) is ParameterSource.DEFAULT:
+            del options[name]
+    for name in ("ramp", "trace", "concurrency"):
+        options.pop(name, None)
+    start_rps = options.pop("request_rate_rps") or START_RPS
+    with skin.progress() as on_progress:
+        found = capacity(session, start_rps=start_rps, on_progress=on_progress, **options)
+    for result in found.results:
+        keep(result)
+    return capacity_view(found)
 
 
 @contextmanager
