@@ -92,8 +92,9 @@ def test_a_client_that_is_told_more_is_left_to_a_person(options: str):
 
 
 def test_openais_own_client_stays():
-    """No address, or one that is not local."""
-    text = 'const a = new OpenAI();\nconst b = new OpenAI({ baseURL: "https://api.x.ai/v1" });\n'
+    """No address, or one that is not local; nor is a path of the application's own a server's."""
+    text = 'fetch("/api/chat");\napp.post("/v1/chat/completions", ollama);\n'
+    text += 'const a = new OpenAI();\nconst b = new OpenAI({ baseURL: "https://api.x.ai/v1" });\n'
 
     assert read_typescript(text).places == ()
 
@@ -103,6 +104,9 @@ def test_openais_own_client_stays():
     [
         'const r = await fetch("http://localhost:8080/completion", { method: "POST" });',
         "const r = await fetch(`${base}/v1/chat/completions`, options);",
+        'const b = "http://localhost:11434"; fetch(`${b}/api/generate`);',
+        'const b = "http://localhost:11434"; fetch(b + "/api/chat", options);',
+        'const a = axios.create({ baseURL: "http://localhost:1" }); a.post("/completion", {});',
         'import ollama from "ollama";',
         'import { getLlama } from "node-llama-cpp";',
     ],

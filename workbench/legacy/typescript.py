@@ -21,7 +21,10 @@ _NO_CODE = re.compile(r"""//[^\n]*|/\*.*?\*/|(["'`])(?:\\.|(?!\1).)*\1""", re.DO
 _BASE_URL = re.compile(r"""baseURL:\s*(?P<value>[^,\n}]+)""")
 _KNOWN_OPTION = re.compile(r"\s*(baseURL|apiKey|timeout|maxRetries|dangerouslyAllowBrowser)\s*:")
 _MODEL = re.compile(r"""(?<![\w.])model:\s*(["'`])[^"'`]*\1""")
-_FETCH = re.compile(r"""\b(?:fetch|axios\.post|axios)\(\s*(["'`])(?P<url>[^"'`]+)\1""")
+_FETCH = re.compile(
+    r"""\b(?:fetch|axios|(?P<client>(?!app|router)[\w$]+)\.(?:post|get|request))\(\s*"""
+    r"""(?P<base>[\w$.]+\s*\+\s*)?(["'`])(?P<url>[^"'`]+)\3"""
+)
 _OLD = re.compile(
     r"""(?:from|require\()\s*["'](?P<name>node-llama-cpp|ollama|ollama/browser)["']"""
 )
@@ -128,7 +131,10 @@ def _code(text: str, start: int) -> Iterator[tuple[int, int]]:
 
 def _asked_by_hand(text: str) -> Iterator[Place]:
     for found in _FETCH.finditer(text):
-        path = known_path(re.sub(r"\$\{[^}]*\}", "{}", found["url"]))
+        url = re.sub(r"\$\{[^}]*\}", "{}", found["url"])
+        # A client that was told where: `axios.create({ baseURL })`.
+        is_below = found["base"] or (found["client"] and "baseURL:" in text and LOCAL.search(text))
+        path = known_path(f"{{}}{url}" if is_below else url, text)
         if path is not None:
             yield Place(
                 line=_line(text, found.start()),

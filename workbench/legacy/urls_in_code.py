@@ -44,14 +44,20 @@ def _part(part: cst.BaseFormattedStringContent, texts: Mapping[str, cst.BaseExpr
     return address(part.expression, texts)
 
 
-def known_path(url: str) -> str | None:
-    """Return the path of an old server that an address ends with; the longest known."""
+def known_path(url: str, around: str = "") -> str | None:
+    """
+    Return the path of an old server that an address ends with; the longest known.
+
+    Args:
+        around: The code that it stands in, which tells of Ollama where the address does not.
+    """
     if "api.openai.com" in url or "/" not in url:
         return None
     paths = [*parameter_map().paths, *parameter_map().path_decide]
     bare = url.split("?", maxsplit=1)[0].rstrip("/")
     found = max((path for path in paths if bare.endswith(path)), key=len, default=None)
-    if found and re.match(r"/api/(?!v1)", found) and not OLLAMA.search(url):
+    said = f"{url} {around}" if "{" in url else url
+    if found and re.match(r"/api/(?!v1)", found) and not OLLAMA.search(said):
         return None  # many applications have an /api/chat of their own
     # "/completion" of an address of which nothing is known may be anything.
     return found if found and ("//" in url or "{" in url) else None
