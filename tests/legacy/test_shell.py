@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from workbench.legacy.places import State
 from workbench.legacy.shell import read_shell
 
@@ -45,6 +47,70 @@ def test_an_old_api_is_asked_about_and_other_commands_are_not():
     reading = read_shell("curl http://localhost:8080/completion -d @x\ncurl https://example.org/\n")
 
     assert [place.line for place in reading.places] == [1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        """echo "don't" """,
+        "echo it\\'s",
+        "echo x  # it's",
+        """echo 'it'"'"'s'""",
+        "cat <<EOF; echo\nit's\nEOF",
+    ],
+)
+def test_a_quote_does_not_hide_what_follows(line: str):
+    """One in another kind of quote, behind a backslash or in a comment opens nothing."""
+    reading = read_shell(f"{line}\ncurl http://localhost:8080/completion\necho 'a'\n")
+
+    assert [place.line for place in reading.places] == [line.count("\n") + 2]
+
+
+def test_what_is_open_goes_on():
+    """In double quotes too."""
+    moved = read_shell('curl l:8080/v1/completions -d "{\n \\"model\\": \\"x\\"}"\n').text
+
+    assert moved.endswith('/completions" -d "{\n \\"model\\": \\"default\\"}"\n')
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'curl "$HOST/completion"',
+        "curl ${HOST}/v1/completions",
+        "H=http://localhost:11434; curl $H/api/chat",
+        "curl localhost:11434/api/generate -d '{}'",
+        "for i in 1; do curl -d '{}' http://l:1/v1/completions; done",
+        "x=$(curl http://l:1/completion)",
+    ],
+)
+def test_addresses_are_seen_however_they_are_written(command: str):
+    """Without a scheme, below a variable, inside another command."""
+    assert len(read_shell(f"{command}\n").places) == 1
+
+
+def test_two_requests_of_one_command_are_left_to_a_person():
+    """Neither is moved without the other."""
+    reading = read_shell("curl l:1/v1/completions; curl l:1/v1/completions\n")
+
+    assert reading.places[0].state is State.DECIDE
+
+
+def test_a_here_document_is_part_of_its_command():
+    """The model in it too."""
+    moved = read_shell('curl l:1/v1/completions -d @- <<E\n{"model": "x"}\nE\necho\n').text
+
+    assert moved.endswith('<<E\n{"model": "default"}\nE\necho\n')
+
+
+def test_somebody_elses_server_stays():
+    """A provider's is none; of another name of the internet a person says whose it is."""
+    cloud = "curl https://api.mistral.ai/v1/chat/completions -d x\n"
+    named = "H=https://openrouter.ai/api\ncurl $H/v1/chat/completions -d x\n"
+    other = read_shell("curl https://llm.example.org/v1/chat/completions -d x\n")
+
+    assert read_shell(cloud).places == read_shell(named).places == ()
+    assert other.places[0].state is State.DECIDE
 
 
 def test_comments_and_the_end_of_the_file_stay():

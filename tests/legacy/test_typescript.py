@@ -32,6 +32,43 @@ def test_a_local_client_becomes_the_adapters():
     assert reading.adapters == ("llmClient.ts",)
 
 
+def test_only_requests_of_that_client_get_another_model():
+    """Another client's model, a car's, and a tool's parameter stay what they are."""
+    text = CLIENT + (
+        "const cloud = new OpenAI();\n"
+        'cloud.chat.completions.create({ model: "gpt-4o", messages: [] });\n'
+        'const car = { model: "T" };\n'
+        "client.chat.completions.create({\n"
+        '  tools: [{ function: { model: "x" } }], // :-)\n'
+        '  messages: [{ role: "user", content: "}) model: \'b\'" }],\n'
+        '  model: "llama3.2",\n'
+        "});\n"
+    )
+    moved = read_typescript(text).text
+
+    assert moved.count("model: llmModel") == 2
+    assert 'model: "llama3.2"' not in moved
+    for kept in ('model: "gpt-4o"', 'model: "T"', 'model: "x"', "model: 'b'"):
+        assert kept in moved
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'export const a = new OpenAI({ baseURL: "http://llama/v1" });\n',
+        'export default new OpenAI({ baseURL: "http://llama/v1" });\n',
+        'const a = new OpenAI({ baseURL: "http://llama/v1" });\na.x.create({ model: MODEL });\n',
+    ],
+)
+def test_a_model_that_is_said_elsewhere_is_told_of(text: str):
+    """The new server does not know the old one's name."""
+    reading = read_typescript(text)
+
+    assert "llmModel" in reading.places[0].decide[0]
+    assert "// migrate: " in reading.text
+    assert read_typescript(reading.text).text == reading.text
+
+
 def test_types_of_the_sdk_keep_its_import():
     """OpenAI.Chat… is used, so the import stays."""
     reading = read_typescript(CLIENT + "let m: OpenAI.Chat.ChatCompletionMessageParam;\n")
@@ -55,8 +92,9 @@ def test_a_client_that_is_told_more_is_left_to_a_person(options: str):
 
 
 def test_openais_own_client_stays():
-    """No address, or one that is not local."""
-    text = 'const a = new OpenAI();\nconst b = new OpenAI({ baseURL: "https://api.x.ai/v1" });\n'
+    """No address, or one that is not local; nor is a path of the application's own a server's."""
+    text = 'fetch("/api/chat");\napp.post("/v1/chat/completions", ollama);\n'
+    text += 'const a = new OpenAI();\nconst b = new OpenAI({ baseURL: "https://api.x.ai/v1" });\n'
 
     assert read_typescript(text).places == ()
 
@@ -66,6 +104,9 @@ def test_openais_own_client_stays():
     [
         'const r = await fetch("http://localhost:8080/completion", { method: "POST" });',
         "const r = await fetch(`${base}/v1/chat/completions`, options);",
+        'const b = "http://localhost:11434"; fetch(`${b}/api/generate`);',
+        'const b = "http://localhost:11434"; fetch(b + "/api/chat", options);',
+        'const a = axios.create({ baseURL: "http://localhost:1" }); a.post("/completion", {});',
         'import ollama from "ollama";',
         'import { getLlama } from "node-llama-cpp";',
     ],

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from .comments import below, comment_lines, comments_above, comments_in
 from .parameters import parameter_map
 from .places import Place, Reading, State
-from .urls_in_code import known_path
+from .urls_in_code import PUBLIC, is_public, known_path
 
 BASE_URL = "${OPENAI_BASE_URL:-http://localhost:8000/v1}"
 KEY = '-H "Authorization: Bearer ${OPENAI_API_KEY:-none}"'
 MAX_TIME = "--max-time 600"
 
-_URL = re.compile(r"""(?P<quote>['"]?)(?P<url>https?://[^\s'"]+)(?P=quote)""")
-_MODEL = re.compile(r'("model"\s*:\s*)"[^"]*"')
+# "http://host/path", host:11434/path, and $HOST/path.
+_URL = re.compile(
+    r"""(?P<quote>['"]?)(?P<url>(?:https?://|\$\{?\w|[\w.-]+:\d)[^\s'"|;&)]*)(?P=quote)"""
+)
+_MODEL = re.compile(r'(\\?"model\\?"\s*:\s*\\?")[^"\\]*(\\?")')
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ def read_shell(text: str) -> Reading:
     out: list[str] = []
     places: list[Place] = []
     for command in _commands(lines):
-        place, new = _look(command, lines)
+        place, new = _look(command, text)
         if place is not None:
             places.append(place)
             known = comments_above(lines, command.line)
@@ -63,41 +66,69 @@ def read_shell(text: str) -> Reading:
 
 
 def _commands(lines: Sequence[str]) -> Iterator[Command]:
-    """Join the lines that a backslash, or an open single quote, goes on over."""
+    """Join the lines that a backslash, an open quote or a here-document goes on over."""
     begun = 0
     parts: list[str] = []
     for number, line in enumerate(lines, 1):
         begun = begun if parts else number
         parts.append(line)
         text = "\n".join(parts)
-        comment = text.lstrip().startswith("#")
-        if comment or not (line.endswith("\\") or text.count("'") % 2):
+        if not _goes_on(text):
             yield Command(begun, text)
             parts = []
     if parts:
         yield Command(begun, "\n".join(parts))
 
 
-def _look(command: Command, lines: Sequence[str]) -> tuple[Place | None, str]:
+def _goes_on(text: str) -> bool:
+    if text.lstrip().startswith("#"):
+        return False
+    if here := _HERE.search(text):
+        return not re.search(rf"\n\t*{re.escape(here['end'])}$", text)
+    return text.endswith("\\") or bool(_OPEN.search(_QUOTED.sub("", text)))
+
+
+_HERE = re.compile(r"(?<!<)<<-?\s*(['\"\\]?)(?P<end>[A-Za-z_]\w*)\1")
+
+# What is quoted, escaped or a comment; what then has a quote in it goes on.
+_QUOTED = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*"|(?<!\S)#.*""", re.DOTALL)
+_OPEN = re.compile("['\"]")
+
+
+def _look(command: Command, script: str) -> tuple[Place | None, str]:
     if command.text.lstrip().startswith("#"):
         return None, command.text
     if re.search(r"\bcurl\b", command.text):
-        return _curl(command)
+        return _curl(command, script)
     return _server(command), command.text
 
 
-def _curl(command: Command) -> tuple[Place | None, str]:
-    found = _URL.search(command.text)
+def _path(url: str, script: str) -> str | None:
+    """Tell an old server's path; a variable is followed to where the script gives it a value."""
+    if named := re.match(r"\$\{?(\w+)\}?(?=/)", url):
+        value = re.search(rf"\b{named[1]}=['\"]?(https?://[^\s'\";]*)", script)
+        url = f"{value[1] if value else '{}'}{url[named.end() :]}"
+    elif url.startswith("$"):
+        url = f"{{}}{url}"
+    elif "//" not in url:
+        url = f"http://{url}"
+    return known_path(url, script)
+
+
+def _curl(command: Command, script: str) -> tuple[Place | None, str]:
+    urls = [each for each in _URL.finditer(command.text) if _path(each["url"], script)]
+    found = urls[0] if urls else None
     seen = " ".join(command.text.split())
     if BASE_URL in command.text:
         return Place(
             line=command.line, what="curl", seen=seen, state=State.MOVED, items=(2, 6)
         ), command.text
-    path = known_path(found["url"]) if found else None
+    path = _path(found["url"], script) if found else None
     if found is None or path is None:
         return None, command.text
-    if not path.startswith("/v1/"):
+    if not path.startswith("/v1/") or is_public(found["url"]) or len(urls) > 1:
         decide = parameter_map().path_decide.get(path) or _said(path)
+        decide = f"{PUBLIC}: {path}" if is_public(found["url"]) else decide
         return Place(
             line=command.line,
             what=f"curl: {path}",
@@ -120,6 +151,8 @@ def _curl(command: Command) -> tuple[Place | None, str]:
 
 def _said(path: str) -> str:
     interface = parameter_map().paths[path]
+    if path.startswith("/v1/"):
+        return f"more than one request in a command: each is {BASE_URL}{path.removeprefix('/v1')}"
     new = "/v1/chat/completions" if interface.becomes == "chat" else "/v1/completions"
     return f"{path} is {new} now, with other names: see parameters of {interface.title!r}"
 
@@ -136,7 +169,7 @@ def _moved_curl(text: str, found: re.Match[str], path: str) -> str:
     )
     new = text[: found.start()] + url + text[found.end() :]
     new = re.sub(r"\bcurl\b", f"curl {said}".rstrip(), new, count=1)
-    return _MODEL.sub(r'\1"default"', new)
+    return _MODEL.sub(r"\1default\2", new)
 
 
 def _server(command: Command) -> Place | None:

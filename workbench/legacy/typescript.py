@@ -14,11 +14,17 @@ from .urls_in_code import LOCAL, known_path
 MODULE = "llmClient"
 
 # An object without braces inside it: all that such a client is told in practice.
-_CLIENT = re.compile(r"new OpenAI\(\{(?P<options>[^{}()]*)\}\)")
+_NAME = r"(?P<name>[\w$]+)\s*(?::\s*OpenAI\s*)?=\s*"
+_CLIENT = re.compile(rf"(?:{_NAME})?(?P<client>new OpenAI\(\{{(?P<options>[^{{}}()]*)\}}\))")
+_NAMED = re.compile(rf"{_NAME}new OpenAI\(")
+_NO_CODE = re.compile(r"""//[^\n]*|/\*.*?\*/|(["'`])(?:\\.|(?!\1).)*\1""", re.DOTALL)
 _BASE_URL = re.compile(r"""baseURL:\s*(?P<value>[^,\n}]+)""")
 _KNOWN_OPTION = re.compile(r"\s*(baseURL|apiKey|timeout|maxRetries|dangerouslyAllowBrowser)\s*:")
 _MODEL = re.compile(r"""(?<![\w.])model:\s*(["'`])[^"'`]*\1""")
-_FETCH = re.compile(r"""\b(?:fetch|axios\.post|axios)\(\s*(["'`])(?P<url>[^"'`]+)\1""")
+_FETCH = re.compile(
+    r"""\b(?:fetch|axios|(?P<client>(?!app|router)[\w$]+)\.(?:post|get|request))\(\s*"""
+    r"""(?P<base>[\w$.]+\s*\+\s*)?(["'`])(?P<url>[^"'`]+)\3"""
+)
 _OLD = re.compile(
     r"""(?:from|require\()\s*["'](?P<name>node-llama-cpp|ollama|ollama/browser)["']"""
 )
@@ -76,11 +82,14 @@ def _clients(text: str, certain: bool) -> Iterator[Place]:
     for found in filter(_is_local, _CLIENT.finditer(text)):
         options = [line for line in re.split(r"[,\n]", found["options"]) if line.strip()]
         sure = certain and all(map(_KNOWN_OPTION.match, options))
-        decide = () if sure else (f"take its client from a module like {MODULE}.ts",)
+        decide: tuple[str, ...] = (f"take its client from a module like {MODULE}.ts",)
+        if sure:
+            # Whoever else uses it says a name that the new server does not know.
+            decide = () if list(_models(text, found)) else (_MODEL_UNSEEN,)
         yield Place(
-            line=_line(text, found.start()),
+            line=_line(text, found.start("client")),
             what="OpenAI's client of a local server",
-            seen=" ".join(found[0].split()),
+            seen=" ".join(found["client"].split()),
             state=State.WRITE if sure else State.DECIDE,
             becomes="llmClient" if sure else None,
             changes=(
@@ -92,9 +101,40 @@ def _clients(text: str, certain: bool) -> Iterator[Place]:
         )
 
 
+_MODEL_UNSEEN = f"requests of this client are not in sight here: their model is {MODULE}'s llmModel"
+
+
+def _models(text: str, client: re.Match[str]) -> Iterator[re.Match[str]]:
+    """Find the models' names that requests of a client say, and not those of another client."""
+    name = client["name"]
+    if name is None or [found["name"] for found in _NAMED.finditer(text)].count(name) != 1:
+        return
+    for call in re.finditer(rf"(?<![\w$]){re.escape(name)}\.[\w.]+\(", text):
+        top = {place for place, depth in _code(text, call.end()) if depth == 1}
+        if top:
+            yield from (
+                found for found in _MODEL.finditer(text, min(top), max(top)) if found.start() in top
+            )
+
+
+def _code(text: str, start: int) -> Iterator[tuple[int, int]]:
+    """Walk over a call's arguments, without quotes and comments: each place, and how deep it is."""
+    depth, place = 0, start
+    while place < len(text) and depth >= 0:
+        if skipped := _NO_CODE.match(text, place):
+            place = skipped.end()
+            continue
+        depth += (text[place] in "([{") - (text[place] in ")]}")
+        yield place, depth
+        place += 1
+
+
 def _asked_by_hand(text: str) -> Iterator[Place]:
     for found in _FETCH.finditer(text):
-        path = known_path(re.sub(r"\$\{[^}]*\}", "{}", found["url"]))
+        url = re.sub(r"\$\{[^}]*\}", "{}", found["url"])
+        # A client that was told where: `axios.create({ baseURL })`.
+        is_below = found["base"] or (found["client"] and "baseURL:" in text and LOCAL.search(text))
+        path = known_path(f"{{}}{url}" if is_below else url, text)
         if path is not None:
             yield Place(
                 line=_line(text, found.start()),
@@ -147,8 +187,14 @@ def _with_comments(text: str, places: list[Place]) -> str:
 
 
 def _rewritten(text: str) -> str:
-    new = _CLIENT.sub(lambda found: MODULE if _is_local(found) else found[0], text)
-    new = _MODEL.sub("model: llmModel", new)
+    clients = list(filter(_is_local, _CLIENT.finditer(text)))
+    edits = {found.span("client"): MODULE for found in clients}
+    edits |= {
+        model.span(): "model: llmModel" for found in clients for model in _models(text, found)
+    }
+    new = text
+    for (start, end), written in sorted(edits.items(), reverse=True):
+        new = new[:start] + written + new[end:]
     imports = list(_IMPORT.finditer(new))
     own = [each["path"] for each in imports if each["path"].startswith(".")]
     suffix = next((end for end in (".ts", ".js") if any(each.endswith(end) for each in own)), "")

@@ -15,6 +15,14 @@ from .parameters import parameter_map
 LOCAL = re.compile(r"localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal|ollama|llama|:11434")
 OLLAMA = re.compile(r"11434|ollama", re.IGNORECASE)
 
+# Providers whose API has the same paths. They are nobody's old server.
+_CLOUD = re.compile(
+    r"//(?:[\w-]+\.)*(?:openai\.com|azure\.com|groq\.com|mistral\.ai|openrouter\.ai|together\.(?:xyz|ai)"
+    r"|deepseek\.com|anthropic\.com|googleapis\.com|fireworks\.ai|perplexity\.ai|x\.ai|nvidia\.com"
+    r"|huggingface\.co|cohere\.(?:com|ai)|cerebras\.ai|deepinfra\.com)(?:[:/]|$)"
+)
+_PUBLIC = re.compile(r"https?://(?!\d+(?:\.\d+){3}\b)[\w-]+(?:\.[\w-]+)+(?=/|$)")
+
 
 def address(node: cst.BaseExpression, texts: Mapping[str, cst.BaseExpression]) -> str:
     """Write an address; what cannot be told of it is ``{…}``."""
@@ -44,14 +52,28 @@ def _part(part: cst.BaseFormattedStringContent, texts: Mapping[str, cst.BaseExpr
     return address(part.expression, texts)
 
 
-def known_path(url: str) -> str | None:
-    """Return the path of an old server that an address ends with; the longest known."""
-    if "api.openai.com" in url or "/" not in url:
+def known_path(url: str, around: str = "") -> str | None:
+    """
+    Return the path of an old server that an address ends with; the longest known.
+
+    Args:
+        around: The code that it stands in, which tells of Ollama where the address does not.
+    """
+    if _CLOUD.search(url) or "/" not in url:
         return None
     paths = [*parameter_map().paths, *parameter_map().path_decide]
     bare = url.split("?", maxsplit=1)[0].rstrip("/")
     found = max((path for path in paths if bare.endswith(path)), key=len, default=None)
-    if found and re.match(r"/api/(?!v1)", found) and not OLLAMA.search(url):
+    said = f"{url} {around}" if "{" in url else url
+    if found and re.match(r"/api/(?!v1)", found) and not OLLAMA.search(said):
         return None  # many applications have an /api/chat of their own
     # "/completion" of an address of which nothing is known may be anything.
     return found if found and ("//" in url or "{" in url) else None
+
+
+def is_public(url: str) -> bool:
+    """Tell whether an address may be somebody else's: a name of the internet, without a port."""
+    return bool(_PUBLIC.match(url)) and not LOCAL.search(url)
+
+
+PUBLIC = "whether this address is the old server is for a person to say"
