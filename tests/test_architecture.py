@@ -33,8 +33,9 @@ LEVELS = (
         "server_metrics",
         "bench",
         "sidecar",
+        "transcript",
     },
-    {"plots", "views", "verbs", "terminal", "cells", "magics", "__main__"},
+    {"plots", "views", "verbs", "panels", "terminal", "cells", "magics", "__main__"},
 )
 
 MACHINES = 2
@@ -61,6 +62,9 @@ HOMES = {
     "tqdm": {"batch.py"},
     "prometheus_client": {"servers/metrics_page.py"},
     "IPython": {"magics.py", "cells.py", "__init__.py"},
+    "anywidget": {"panels/surface.py"},
+    "ipywidgets": {"panels/tabs.py"},
+    "markdown_it": {"panels/markdown.py"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -130,7 +134,7 @@ def test_import_loads_nothing_heavy():
         ).stdout.split()
     )
 
-    assert loaded & {"openai", "pandas", "IPython", "asyncio", "click", "sqlite3"} == set()
+    assert loaded & {"openai", "pandas", "IPython", "asyncio", "click", "ipywidgets"} == set()
 
 
 def test_a_client_does_not_load_what_a_switch_needs():
