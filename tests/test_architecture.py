@@ -134,7 +134,10 @@ def test_import_loads_nothing_heavy():
         ).stdout.split()
     )
 
-    assert loaded & {"openai", "pandas", "IPython", "asyncio", "click", "ipywidgets"} == set()
+    assert (
+        loaded & {"openai", "pandas", "IPython", "asyncio", "click", "sqlite3", "anywidget"}
+        == set()
+    )
 
 
 def test_a_client_does_not_load_what_a_switch_needs():

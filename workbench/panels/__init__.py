@@ -20,11 +20,21 @@ from typing import Any
 from ..session import Session
 from .base import Panel
 from .chat import ChatPanel
+from .doctor import DoctorPanel
+from .live import LivePanel
+from .models import ModelsPanel
+from .server import ServerPanel
 from .tabs import Tabs
+from .telemetry import TelemetryPanel
 
 __all__ = ["PANELS", "Panel", "Tabs", "panel"]
 
-PANELS: dict[str, Callable[..., Panel]] = {each.NAME: each for each in (ChatPanel,)}
+_KINDS: tuple[type[Panel], ...] = (
+    *(ServerPanel, ChatPanel, ModelsPanel),
+    *(LivePanel, TelemetryPanel, DoctorPanel),
+)
+
+PANELS: dict[str, Callable[..., Panel]] = {kind.NAME: kind for kind in _KINDS}
 """Each panel by its name, in the order of the tabs."""
 
 

@@ -44,6 +44,7 @@ class Panel:
     def __init__(self, session: Callable[[], Session]) -> None:
         self._find_session = session
         self.surface = Surface(f"{self.TITLE} panel", self._heard)
+        self._was_seen = False
         self._gone = threading.Event()
         self._seen_until_s: dict[str, float] = {}  # by the view in the browser
         self._wake = threading.Event()
@@ -67,6 +68,9 @@ class Panel:
 
     def look(self) -> None:
         """Look at the server and show what is seen; called while the panel is visible."""
+
+    def first_seen(self) -> None:
+        """Do what is to be there when somebody looks for the first time."""
 
     def text(self) -> str:
         """Say what the panel shows, for a notebook that runs without a browser."""
@@ -157,6 +161,9 @@ class Panel:
     def _watch(self, view: str, *, seen: bool) -> None:
         """Note who sees the panel, and look while anybody does."""
         with self._lock:
+            if seen and not self._was_seen:
+                self._was_seen = True
+                self.guarded(self.first_seen)
             self._seen_until_s.pop(view, None)
             if seen:
                 self._seen_until_s[view] = time.monotonic() + SEEN_FOR_S
