@@ -87,9 +87,20 @@ class Panel:
             raise ValueError(f"{self.NAME} has {', '.join(sorted(self.ACTS))}, and no {name!r}")
         self.guarded(lambda: getattr(self, f"do_{name}")(values))
 
-    def work(self, verb: Callable[[], None], *, then: Callable[[], None] | None = None) -> bool:
+    def work(
+        self,
+        verb: Callable[[], object],
+        *,
+        first: Callable[[], object] = lambda: None,
+        then: Callable[[], object] = lambda: None,
+    ) -> bool:
         """
         Call a verb on a thread, one at a time.
+
+        Args:
+            first: Called here, if it is begun at all, before the verb can show anything.
+
+            then: Called on the thread, when more can be begun.
 
         Returns:
             Whether it was begun: not while another is at work, or after :meth:`dispose`.
@@ -98,18 +109,19 @@ class Panel:
         def run() -> None:
             self.guarded(verb)
             self._working = None  # before what is shown then says that more can be done
-            if not self._gone.is_set() and then is not None:
+            if not self._gone.is_set():
                 self.guarded(then)
 
         with self._lock:
             if self.is_busy or self._gone.is_set():
                 return False
             name = f"workbench-panel-{self.NAME}"
-            self._working = threading.Thread(target=run, daemon=True, name=name)
-            self._working.start()
+            self._working = working = threading.Thread(target=run, daemon=True, name=name)
+            first()
+            working.start()
         return True
 
-    def guarded(self, verb: Callable[[], None]) -> None:
+    def guarded(self, verb: Callable[[], object]) -> None:
         """Call a verb, and show its error where the panel has a place for it."""
         try:
             verb()

@@ -39,9 +39,11 @@ class DoctorPanel(Panel):
 
     def do_examine(self, _values: Mapping[str, Any]) -> None:
         """Look at the machine, as the verb does."""
-        if self.work(self.look, then=lambda: self.show("bar", _bar(busy=False))):
-            self.no_error()
-            self.show("bar", _bar(busy=True))
+        self.work(self.look, first=self._clear, then=lambda: self.show("bar", _bar(busy=False)))
+
+    def _clear(self) -> None:
+        self.no_error()
+        self.show("bar", _bar(busy=True))
 
     def look(self) -> None:
         """Make every check."""

@@ -84,11 +84,13 @@ class ModelsPanel(Panel):
             finally:
                 self.show("progress", "")
 
-        if self.work(run, then=self.look):
-            self.no_error()
-            self.show("result", "")
-            items = self._items
-            self.show("list", lambda: _list(items, busy=True))
+        self.work(run, first=self._clear, then=self.look)
+
+    def _clear(self) -> None:
+        self.no_error()
+        self.show("result", "")
+        items = self._items
+        self.show("list", lambda: _list(items, busy=True))
 
     def _result(self, view: View) -> None:
         self.show("result", lambda: result(view))

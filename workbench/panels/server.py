@@ -80,8 +80,7 @@ class ServerPanel(Panel):
             finally:
                 self.show("progress", "")
 
-        if self.work(run, then=self.look):
-            self.no_error()
+        if self.work(run, first=self.no_error, then=self.look):
             self.look()
 
     def _scrape(self, status: ServerStatus) -> Scrape | None:

@@ -101,7 +101,7 @@ class TelemetryPanel(Panel):
         if self._status:
             frame = frame[frame["status"] == self._status]
         if self._words:
-            names = [name for name in frame.columns if str(frame[name].dtype) == "string"]
+            names = [it for it in frame.columns if pd.api.types.is_string_dtype(frame[it])]
             texts = [frame[name].fillna("") for name in names]
             has = [it.str.contains(self._words, case=False, regex=False) for it in texts]
             frame = frame[pd.concat(has, axis=1).any(axis=1)]
