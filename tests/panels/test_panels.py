@@ -164,6 +164,7 @@ def test_models_are_listed_with_what_can_be_done(project: Path, monkeypatch: pyt
         browser.says("plan", model="pocket")
         assert idle(browser)
         assert "weights" in browser.page
+        assert eventually(lambda: "disabled" not in browser.page)
         panel.dispose()
 
 

@@ -87,9 +87,7 @@ def turn(turn: Turn, number: int) -> str:
         "</div>",
         *map(_step, turn.steps),
         _reasoning(turn),
-        f'<div class="wb-answer" aria-busy="{str(coming).lower()}">'
-        f'<span class="wb-spoken">Model:</span>{rendered(turn.text)}'
-        f"{'<span class=wb-caret></span>' if coming else ''}</div>",
+        _answer(turn),
         html.error(*turn.error) if turn.error else "",
         "" if coming else _foot(turn, number),
     ]
@@ -104,8 +102,18 @@ def turn_text(turn: Turn) -> str:
     return "\n".join([*parts, _how(turn)]).strip()
 
 
+def _answer(turn: Turn) -> str:
+    coming = turn.state is TurnState.COMING
+    if not turn.text and not coming:
+        return ""
+    return (
+        f'<div class="wb-answer" aria-busy="{str(coming).lower()}">'
+        f'<span class="wb-spoken">Model:</span>{rendered(turn.text)}</div>'
+    )
+
+
 def _how(turn: Turn) -> str:
-    if turn.generation is None:
+    if turn.generation is None or (turn.error and not turn.text):
         return ""
     line = status_line(turn.generation, interrupted=turn.state is TurnState.STOPPED)
     usage = turn.generation.usage

@@ -113,11 +113,11 @@ def code(source: str, language: str = "") -> str:
     )
 
 
-def bar(share: float | None, label: str) -> str:
-    """Write a bar for a share from 0 to 1; of an unknown share nothing is filled."""
+def bar(share: float | None, label: str, *, over: bool = False) -> str:
+    """Write a bar for a share from 0 to 1, red if *over*; of an unknown one nothing is filled."""
     width = 0.0 if share is None else min(1.0, max(0.0, share))
     told = units.UNKNOWN if share is None else f"{share:.0%}"
-    look = "wb-bar wb-over" if share is not None and share > 1 else "wb-bar"
+    look = "wb-bar wb-over" if over else "wb-bar"
     return (
         f'<div class="{look}" role="img" aria-label="{text(label)} {told}">'
         f'<i style="width:{width:.1%}"></i></div>'

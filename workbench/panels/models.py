@@ -155,4 +155,5 @@ def _fit(item: Item) -> str:
         f"{said} · {units.size(taken)} of {units.size(plan.budget_bytes)} before the KV cache"
         f" · {units.count(plan.kv_cache_tokens, 'token')} of cache · {plan.gpu}"
     )
-    return f'<div class="wb-fit">{html.bar(share, f"{item.name}: memory")}{html.faint(line)}</div>'
+    bar = html.bar(share, f"{item.name}: memory", over=not plan.fits)
+    return f'<div class="wb-fit">{bar}{html.faint(line)}</div>'
