@@ -38,8 +38,9 @@ LEVELS = (
         "sidecar",
         "migrate",
         "compat",
+        "transcript",
     },
-    {"plots", "views", "verbs", "terminal", "cells", "magics", "shell", "__main__"},
+    {"plots", "views", "verbs", "panels", "terminal", "cells", "magics", "shell", "__main__"},
 )
 
 MACHINES = 2
@@ -73,6 +74,9 @@ HOMES = {
     "tqdm": {"batch.py"},
     "prometheus_client": {"servers/metrics_page.py"},
     "IPython": {"magics.py", "cells.py", "__init__.py"},
+    "anywidget": {"panels/surface.py"},
+    "ipywidgets": {"panels/tabs.py"},
+    "markdown_it": {"panels/markdown.py"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -144,7 +148,10 @@ def test_import_loads_nothing_heavy():
         ).stdout.split()
     )
 
-    assert loaded & {"openai", "pandas", "IPython", "asyncio", "click", "sqlite3"} == set()
+    assert (
+        loaded & {"openai", "pandas", "IPython", "asyncio", "click", "sqlite3", "anywidget"}
+        == set()
+    )
 
 
 def test_a_client_does_not_load_what_a_switch_needs():

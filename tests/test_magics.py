@@ -319,3 +319,13 @@ def test_an_interrupted_cell_of_typescript_stops_its_program(with_typescript, tm
 
     assert eventually(lambda: not lives(int(told.read_text())))
     assert list((PROJECT / FOLDER).glob(".cell-*")) == []
+
+
+def test_a_panel_is_of_the_session_of_then(shell):
+    """``%wb panel`` follows the magics' session; a wrong name is one line with the right ones."""
+    panel = shell.run_line_magic("wb", "panel server")
+
+    assert panel.session is shell.run_line_magic("wb", "session")
+    with pytest.raises(UsageError, match="server, chat, models"):
+        shell.run_line_magic("wb", "panel sevrer")
+    panel.dispose()

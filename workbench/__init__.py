@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .client import Client
     from .errors import WorkbenchError
+    from .panels import panel
     from .records import ChatMessage, Generation, Image, OutputFormat, SamplingParams
     from .session import Session
 
@@ -32,6 +33,7 @@ __all__ = [
     "Session",
     "WorkbenchError",
     "__version__",
+    "panel",
 ]
 
 _HOMES = {
@@ -43,6 +45,7 @@ _HOMES = {
     "SamplingParams": "records",
     "Session": "session",
     "WorkbenchError": "errors",
+    "panel": "panels",
 }
 
 

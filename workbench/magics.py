@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from IPython.core.interactiveshell import InteractiveShell
 
+    from .panels import Panel, Tabs
+
 
 TELEMETRY_COLUMNS = (
     *("timestamp", "model", "status", "finish_reason", "error_type"),
@@ -96,13 +98,14 @@ def _ts_cell() -> tuple[()]:
 
 
 class _NotebookVerbs(click.Group):
-    """The shell's verbs, and one that only a notebook has a use for."""
+    """The shell's verbs, and those that only a notebook has a use for."""
 
     def __init__(self) -> None:
         super().__init__("%wb", dict(verbs.workbench.commands), help=verbs.workbench.help)
         self.context_settings = verbs.workbench.context_settings
         self.add_command(_session)
         self.add_command(_telemetry)
+        self.add_command(_panel)
 
 
 @click.command("session")
@@ -110,6 +113,19 @@ class _NotebookVerbs(click.Group):
 def _session(skin: Cell) -> Session:
     """Return the Session that the magics work with: session = %wb session"""
     return skin.session
+
+
+@click.command("panel")
+@click.argument("name", required=False)
+@click.pass_obj
+def _panel(skin: Cell, /, name: str | None) -> Panel | Tabs:
+    """Show a panel: server, chat, models, live, telemetry, doctor; without a name all, in tabs."""
+    from .panels import PANELS, panel
+
+    if name is not None and name not in PANELS:
+        raise click.BadParameter(f"{name!r} is none of: {', '.join(PANELS)}.", param_hint="NAME")
+    # The session of then: %wb goes on with another one after %wb up --port.
+    return panel(name, lambda: skin.session)
 
 
 @click.group("telemetry", invoke_without_command=True, commands=verbs.telemetry.commands)
