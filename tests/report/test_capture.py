@@ -136,7 +136,10 @@ def test_a_strangers_machine_runs_nothing(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "text",
-    ["files = 5", "[files]\na = 1", "[variables]\nA = 1", "like = 5", 'like = "."', 'like = "me"'],
+    [
+        *("gone = 3", "folders = 3", "folders = [3]", "denied = 3", "files = 5"),
+        *("[files]\na = 1", "[variables]\nA = 1", "like = 5", 'like = "."', 'like = "me"'),
+    ],
 )
 def test_a_machine_of_another_form_is_said(text: str, tmp_path: Path):
     """With its file; one that is like itself, too."""

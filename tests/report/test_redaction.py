@@ -123,6 +123,13 @@ def test_data_is_hidden_by_the_names_in_it():
     assert found == {"api_key": "***", "***": [1, None, True, ["***", 2.5]]}
 
 
+def test_a_secrets_name_hides_all_texts_below_it():
+    """A list of them, and one by name; a number of tokens stays."""
+    found = Redactor().data({"password": ["tuxedo1"], "token": {"a": "tuxedo2"}, "tokens": 7})
+
+    assert found == {"password": ["***"], "token": {"a": "***"}, "tokens": 7}
+
+
 @pytest.mark.parametrize(
     "text",
     [

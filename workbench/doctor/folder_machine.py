@@ -60,6 +60,10 @@ def _read(folder: Path) -> dict[str, Any]:
         *own.get("files", {}).values(),
         *own.get("variables", {}).values(),
     ]
+    for name in ("gone", "folders", "denied"):
+        listed = own.get(name, [])
+        if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+            raise _no_machine(folder, f"{name} is no list of texts")
     if not all(isinstance(text, str) for text in texts):
         raise _no_machine(folder, "like, files and variables are text")
     return own

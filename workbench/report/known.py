@@ -20,11 +20,17 @@ from ..servers.compose_cli import FILE_NAMES
 from ..settings import Settings
 from .redaction import Redactor
 
+MOVED_FILES = {"HF_HOME": "token", "DOCKER_CONFIG": "config.json"}
+"""Token files whose folder a variable names."""
+
 TOKEN_FILES = (
     "~/.cache/huggingface/token",
     "~/.cache/huggingface/stored_tokens",
     "~/.docker/config.json",
     "~/.netrc",
+    "~/.git-credentials",
+    "~/.pypirc",
+    "~/.config/gh/hosts.yml",
     "~/.config/pip/pip.conf",
     "~/.pip/pip.conf",
     "~/.npmrc",
@@ -70,7 +76,12 @@ def _secrets(machine: Machine) -> Iterator[str]:
             yield value
         yield from _parts(value)
     yield from _of_dotenv(machine)
-    for path in (*map(str, TOKEN_FILES), machine.variables.get("HF_TOKEN_PATH", "")):
+    moved = (
+        f"{folder}/{file}"
+        for name, file in MOVED_FILES.items()
+        if (folder := machine.variables.get(name))
+    )
+    for path in (*TOKEN_FILES, *moved, machine.variables.get("HF_TOKEN_PATH", "")):
         if path:
             yield from _of_file(machine.read(expanded(machine, path) if path[0] == "~" else path))
     for path in machine.glob(f"{state_dir(machine)}/*key"):
@@ -96,12 +107,14 @@ def _of_dotenv(machine: Machine) -> Iterator[str]:
     """All values that are not of the workbench's own, known variables."""
     shown = {name for item in fields(Settings) for name in item.metadata.get("names", ())}
     for line in (machine.read(machine.home / ".env") or "").splitlines():
-        name, _, value = line.strip().removeprefix("export ").partition("=")
-        value = value.strip().strip("\"'")
+        name, _, given = line.strip().removeprefix("export ").partition("=")
         is_ours = (name in shown or is_about_vllm(name)) and not is_secret_name(name)
-        if len(value) >= SHORTEST_OTHER and not is_ours:
-            yield value
-        yield from _parts(value)
+        # Behind " #" is a comment, unless quotes are around both: it may be either.
+        for text in (given, given.partition(" #")[0]):
+            value = text.strip().strip("\"'")
+            if len(value) >= SHORTEST_OTHER and not is_ours:
+                yield value
+            yield from _parts(value)
 
 
 def _of_file(text: str | None) -> Iterator[str]:

@@ -133,13 +133,13 @@ class Redactor:
         return self.nobodys(text)
 
     def data(self, value: Any) -> Any:
-        """Hide it in all texts of what becomes JSON; a secret's name hides all below it."""
+        """Hide it in all texts of what becomes JSON; a secret's name hides all texts below it."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
             return {
-                self.text(str(key)): HIDDEN
-                if isinstance(below, str) and is_secret_name(str(key))
+                self.text(str(key)): _hidden(self.data(below))
+                if is_secret_name(str(key))
                 else self.data(below)
                 for key, below in value.items()
             }
@@ -173,6 +173,15 @@ class Redactor:
             for run in re.finditer(rb"\x00+|\x01+", bytes(hidden))
         ]
         return "".join(parts)
+
+
+def _hidden(value: Any) -> Any:
+    """Hide every text; a number is a count of tokens rather than a token."""
+    if isinstance(value, Mapping):
+        return {key: _hidden(below) for key, below in value.items()}
+    if isinstance(value, list):
+        return [_hidden(each) for each in value]
+    return HIDDEN if isinstance(value, str) else value
 
 
 def _written(value: str) -> set[str]:
