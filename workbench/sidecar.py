@@ -80,7 +80,7 @@ def counted(receiver: Receiver) -> str:
 
 
 def _refuse_open_door(host: str, token: str | None) -> None:
-    if token is None and not is_loopback(f"http://{host}"):
+    if token is None and not is_loopback(f"http://{_bracketed(host)}"):
         raise ConfigError(
             f"On {host} everybody who reaches this machine could write records.",
             hint="Set LOGGING_ENDPOINT_TOKEN here and where it is sent from, or take --host "
@@ -90,12 +90,19 @@ def _refuse_open_door(host: str, token: str | None) -> None:
         )
 
 
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 def _refuse_circle(settings: Settings, host: str, port: int) -> None:
     """What comes in would go out, and come in again."""
     if settings.logging_endpoint is None:
         return
-    there = urlsplit(settings.logging_endpoint.reveal())
-    its_port = there.port or (443 if there.scheme == "https" else 80)
+    try:
+        there = urlsplit(settings.logging_endpoint.reveal())
+        its_port = there.port or (443 if there.scheme == "https" else 80)
+    except ValueError:  # it is no address, as its sink will say
+        return
     if its_port == port and there.path == PATH and _reaches(there.hostname or "", host):
         raise ConfigError(
             "LOGGING_ENDPOINT is this very address: what is received would be sent to itself.",

@@ -19,6 +19,7 @@ import pytest
 
 from tests.helpers import eventually
 from tests.telemetry.sinks_for_tests import These
+from workbench import sidecar as sidecars
 from workbench.errors import ConfigError
 from workbench.records import fields_of
 from workbench.session import Session
@@ -387,3 +388,22 @@ def test_what_was_answered_outlives_a_kill(tmp_path: Path, monkeypatch: pytest.M
     with Session() as session:
         ids = {each.id for each in session.telemetry.tail(last=10, follow=False)}
     assert ids == {"sent-9", "sent-15"}
+
+
+@pytest.mark.parametrize("endpoint", ["http://localhost:99999/logs", "http://[::1/logs"])
+def test_an_endpoint_that_is_no_address_stops_no_receiver(tmp_path: Path, endpoint: str):
+    """Its sink says what is wrong with it."""
+    with (
+        Session(state_dir=str(tmp_path), logging_endpoint=endpoint) as session,
+        sidecar(session, host="127.0.0.1", port=0) as receiver,
+    ):
+        assert post(receiver, batch(MINIMAL))[0] == 200
+
+
+def test_the_other_loopback_address_is_this_machine_too():
+    """No token is asked for."""
+    for host in ("::1", "127.0.0.1", "localhost"):
+        sidecars._refuse_open_door(host, None)
+    for host in ("::", "0.0.0.0", "fe80::1"):
+        with pytest.raises(ConfigError, match="could write records"):
+            sidecars._refuse_open_door(host, None)

@@ -103,6 +103,26 @@ def test_the_summary_is_by_model(session: Session, server: ScriptedServer):
     assert "Nothing" in str(typed(session, "summary", "--model", "other", "--since", "1h"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("summary", "--since", "0001-01-01"),
+        ("summary", "--since", "9999-12-31T23:59-10:00"),
+        ("tail", "-n", "99999999999999999999"),
+        ("flush", "--timeout", "1e300"),
+    ],
+)
+def test_what_no_clock_or_file_can_hold_is_a_wrong_argument(session: Session, words: Any):
+    """And no traceback."""
+    with pytest.raises(click.BadParameter):
+        typed(session, *words)
+
+
+def test_longer_ago_than_any_clock_is_from_the_start(session: Session):
+    """As many days as can be typed."""
+    assert "Nothing" in str(typed(session, "summary", "--since", "999999d"))
+
+
 def test_shell_and_notebook_have_the_same_commands(
     ip: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +18,10 @@ import click
 from .. import views
 from ..display import View
 from ..records import SamplingParams
+from .base import Shown, Skin, json_option, shown
 
 if TYPE_CHECKING:
     import pandas as pd
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ..verbs import Skin
-
-from .base import Shown, Skin, json_option, shown
 
 
 class Moment(click.ParamType[datetime | timedelta]):
@@ -41,13 +35,20 @@ class Moment(click.ParamType[datetime | timedelta]):
         """Read it."""
         if found := re.fullmatch(r"(\d{1,6})([smhd])", str(value)):
             seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
-            return timedelta(seconds=int(found[1]) * seconds)
+            ago = timedelta(seconds=int(found[1]) * seconds)
+            # No server is older; further back Python's calendar ends.
+            return min(ago, LONGEST_AGO)
         try:
-            return datetime.fromisoformat(str(value))
-        except ValueError:
+            moment = datetime.fromisoformat(str(value))
+            moment.astimezone(UTC)
+            return moment
+        except (ValueError, OverflowError):
             self.fail(f"{value!r} is neither 30m, 6h, 7d nor 2026-03-01T12:00.", param, ctx)
 
 
+LONGEST_AGO = timedelta(days=365 * 1000)
+MOST_ROWS = 2**31
+LONGEST_WAIT_S = 86_400.0
 TELL_EVERY_S = 60.0
 
 STATUSES = ("ok", "error", "interrupted")
@@ -68,7 +69,9 @@ def chosen_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def last_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that say how many of the requests, and in which order."""
     sort = click.option("--sort", metavar="COLUMN", help="The largest first: ttft_s, duration_s …")
-    last = click.option("-n", "--last", type=click.IntRange(1), default=20, show_default=True)
+    last = click.option(
+        "-n", "--last", type=click.IntRange(1, MOST_ROWS), default=20, show_default=True
+    )
     return last(sort(chosen_options(command)))
 
 
@@ -111,7 +114,7 @@ def telemetry_status(skin: Skin, /, as_json: bool) -> Shown:
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(0),
+    type=click.FloatRange(0, LONGEST_WAIT_S),
     default=30.0,
     show_default=True,
     help="Seconds that it may take.",
@@ -130,7 +133,7 @@ def flush(skin: Skin, /, timeout_s: float, from_start: bool, as_json: bool) -> S
 
 
 @telemetry.command()
-@click.option("-n", "--last", type=click.IntRange(0), default=10, show_default=True)
+@click.option("-n", "--last", type=click.IntRange(0, MOST_ROWS), default=10, show_default=True)
 @click.option("-f", "--follow", is_flag=True, help="Go on with those that come.")
 @json_option
 @click.pass_obj
