@@ -145,8 +145,13 @@ def _curl(command: Command, script: str) -> tuple[Place | None, str]:
         state=State.WRITE,
         becomes=" ".join(new.split()),
         items=(2, 6),
-        changes=("the model is `default`, whatever is served",),
+        changes=("the model is `default`, whatever is served", *_change(path)),
     ), new
+
+
+def _change(path: str) -> tuple[str, ...]:
+    change = parameter_map().paths[path].change
+    return (change,) if change else ()
 
 
 def _said(path: str) -> str:
