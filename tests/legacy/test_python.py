@@ -219,6 +219,72 @@ def test_a_type_in_quotes_is_renamed_too():
     )
 
 
+def test_the_same_name_elsewhere_holds_something_else():
+    """In another function, another class, or a parameter of another type."""
+    moved = after(
+        LLAMA.replace("llm =", "other =")
+        + """
+def a():
+    llm = Llama("m")
+    return llm("a", temperature=0)
+def b():
+    llm = Tagger()
+    return llm("b")
+class A:
+    def __init__(self):
+        self.llm = Llama("m")
+    def ask(self):
+        return self.llm("c", temperature=0)
+class B:
+    def __init__(self):
+        self.llm = Tagger()
+    def ask(self):
+        return self.llm("d")
+"""
+    )
+
+    assert moved.count("llm.complete(") == 2
+    assert 'llm("b")' in moved
+    assert 'self.llm("d")' in moved
+
+
+def test_a_model_of_a_class_is_known_by_all_of_its_names():
+    """self.llm, cls.llm and Bot.llm; and one that is made only if there is none yet."""
+    moved = after(
+        """
+        from llama_cpp import Llama
+        class Bot:
+            llm = Llama("m")
+            late = None
+            def a(self):
+                return self.llm("a", temperature=0)
+            @classmethod
+            def b(cls):
+                cls.late = cls.late or Llama("n")
+                return cls.llm("b", temperature=0), cls.late("c", temperature=0)
+        Bot.llm("d", temperature=0)
+        """
+    )
+
+    assert moved.count(".complete(") == 4
+
+
+def test_a_client_of_somebody_elses_server_keeps_its_models():
+    """Beside a local one, before and after the move."""
+    text = """
+from openai import OpenAI
+local = OpenAI(base_url="http://localhost:11434/v1", api_key="x")
+cloud = OpenAI()
+local.chat.completions.create(model="llama3", messages=m)
+cloud.chat.completions.create(model="gpt-4o", messages=m)
+"""
+    moved = after(text)
+
+    assert "local.chat.completions.create(model=llm_client.MODEL" in moved
+    assert 'cloud.chat.completions.create(model="gpt-4o"' in moved
+    assert after(moved) == moved
+
+
 def test_a_function_of_the_same_name_is_left_alone():
     """`llm(…)` is a call of the model only where the model is."""
     text = "def llm(x):\n    return x\n\nllm('a')\n"
@@ -378,6 +444,33 @@ def test_ollamas_answers_are_read_in_the_new_way():
     assert '{"role": "system", "content": "s"}, {"role": "user", "content": "why"}' in moved
     assert 'part["choices"][0]["delta"].get("content", "")' in moved
     assert "ollama" not in moved.replace("Ollama", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes"),
+    [
+        ('options={"seed": 0}', "seed=0"),
+        ("think=False", '"chat_template_kwargs": {"enable_thinking": False}'),
+        ('format=""', None),
+        ("format='json'", 'response_format={"type": "json_object"}'),
+    ],
+)
+def test_what_ollama_was_told_is_told_on(said: str, becomes: str | None):
+    """A seed of 0 is a seed, no thoughts is not what vLLM does anyway, and no format is none."""
+    moved = after(f"import ollama\nollama.chat(model='m', messages=t, {said})\n")
+
+    assert becomes in moved if becomes else "response_format" not in moved
+
+
+@pytest.mark.parametrize(
+    ("path", "word"), [("chat/completions", "top_k 40"), ("completions", "16")]
+)
+def test_what_a_request_by_hand_left_to_the_server_is_told(path: str, word: str):
+    """The old server's defaults are not known here, so they are not said in the call."""
+    call = f"requests.post('http://localhost:8080/v1/{path}', json={{'prompt': 'a'}})"
+
+    (place,) = read(f"import requests\n{call}\n").places
+    assert word in place.changes[0]
 
 
 def test_ollamas_tool_calls_are_left_to_a_person():

@@ -164,8 +164,8 @@ def _openai(work: Work, node: cst.Call) -> bool:
 
 def _openai_model(work: Work, node: cst.Call) -> bool:
     """``client.chat.completions.create(model="llama3")`` of a local server's client."""
-    owner, dot, method = code(node.func).partition(".chat.completions.create")
-    if not dot or method or work.names.kinds.get(owner) != "openai" or not _asks_locally(work):
+    owner = _before(node.func, ("create", "completions", "chat"))
+    if owner is None or work.names.kind_of(owner) != "openai":
         return False
     named = [each for each in node.args if each.keyword and each.keyword.value == "model"]
     if named and isinstance(named[0].value, cst.SimpleString):
@@ -179,8 +179,13 @@ def _openai_model(work: Work, node: cst.Call) -> bool:
     return True
 
 
-def _asks_locally(work: Work) -> bool:
-    return ADAPTER in work.imports or any(f"**{ADAPTER}.SERVER" in line for line in work.lines)
+def _before(node: cst.BaseExpression, names: Sequence[str]) -> cst.BaseExpression | None:
+    """Return what comes before attributes, of which the last one is the first of *names*."""
+    for name in names:
+        if not isinstance(node, cst.Attribute) or node.attr.value != name:
+            return None
+        node = node.value
+    return node
 
 
 def _grammar(work: Work, node: cst.Call) -> bool:
@@ -355,7 +360,7 @@ def _request(
         interface.title,
         _asks(interface, asked_of, [*moved.all_arguments(), *more], body or node),
         items=items,
-        changes=moved.changes,
+        changes=[*moved.changes, *([interface.change] if interface.change else [])],
         decide=moved.decide,
     )
     return True
