@@ -323,9 +323,80 @@ def test_further_arguments_by_dictionary_are_asked_about():
     assert "# migrate: what is in **options has its old names" in moved
 
 
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("print(llm.metadata)", "metadata: llm_client.LLM has none"),
+        ("llm.close()", "close: llm_client.LLM has none"),
+        ("all = [Llama('m')]", "not in sight"),
+        ("by_name = {'a': Llama('m')}", "not in sight"),
+        ("make = partial(Llama, n_ctx=8)", "not in sight"),
+        ("class Bot(Llama): pass", "not in sight"),
+    ],
+)
+def test_what_a_model_is_asked_out_of_sight_is_told_of(line: str, word: str):
+    """What an LLM does not have, and where it goes under other names."""
+    moved = after(f"{LLAMA}{line}\n")
+
+    assert word in decided(f"{LLAMA}{line}\n")
+    assert after(moved) == moved
+
+
+def test_ollamas_functions_are_known_by_their_own_names():
+    """`from ollama import chat`; and those that have no counterpart are asked about."""
+    moved = after(
+        """
+        import json, ollama
+        from ollama import chat, generate as g
+        print(chat(model="m", messages=t)["message"]["content"], g("m", "p")["response"])
+        """
+    )
+
+    assert moved.count("llm_client.chat(") == 2
+    assert "from ollama" not in moved
+    assert "llm_client has no show" in decided("import json, ollama\nollama.show('m')\n")
+
+
 HAND = """
 import requests
 """
+ASKED = {"prompt": "a", "n_predict": 2}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        f"post('http://l:1/completion', json={ASKED})",
+        f"requests.request('POST', 'http://l:1/completion', json={ASKED})",
+        f"urlopen(Request('http://l:1/completion', json.dumps({ASKED}).encode()))",
+        f"httpx.Client(base_url='http://l:1').post('/completion', json={ASKED})",
+        f"requests.post(config.URL, json={ASKED})",
+        "requests.post(URL, json={'model': 'm', 'messages': t})",
+    ],
+)
+def test_requests_by_hand_are_seen_however_they_are_made(call: str):
+    """By an imported function, with a method's name, by urllib, below a client's address."""
+    text = "import httpx, requests\nfrom requests import post\n"
+    text += f"from urllib.request import Request, urlopen\n{call}\n"
+
+    assert len(read(text).places) == 1
+
+
+def test_headers_that_went_along_are_told_of():
+    """But for what says that the body is JSON."""
+    call = "requests.post('http://l:1/completion', json={'prompt': 'a'}, headers=%s)\n"
+
+    assert "headers={'X-Team': 'a'} went with" in decided(HAND + call % "{'X-Team': 'a'}")
+    assert "went with" not in decided(HAND + call % "{'Content-Type': 'application/json'}")
+
+
+def test_a_request_to_somebody_else_stays():
+    """A provider's API has the same paths; of another name of the internet a person says whose."""
+    call = "requests.post('https://%s/v1/chat/completions', json={'messages': m})\n"
+
+    assert read(HAND + call % "api.mistral.ai").places == ()
+    assert after(HAND + call % "api.mistral.ai") == HAND.lstrip() + call % "api.mistral.ai"
+    assert "for a person to say" in decided(HAND + call % "llm.example.org")
 
 
 def test_a_completion_by_hand_is_asked_and_read_in_the_new_way():

@@ -93,12 +93,12 @@ NOTHING: Mapping[str, str] = {}
 
 # What any place has in it. Reading a module takes a third of a second, and most have nothing.
 _LIBRARY = re.compile(
-    r"\b(?:llama_cpp|ctransformers|llm_client|create_chat_completion|OpenAI\()"
-    r"|(?:import|from) (?:ollama|langchain)|# migrate: "
+    r"\b(?:llama_cpp|ctransformers|ollama|llm_client|create_chat_completion|OpenAI\()"
+    r"|(?:import|from) langchain|# migrate: "
 )
-_BY_HAND = re.compile(r"\.(?:post|get|request|stream)\(")
+_BY_HAND = re.compile(r"\b(?:post|get|request|stream|urlopen|Request)\(")
 _PATH = re.compile(
-    r"/(?:v1|api|chat|completions?|infill|embedding|tokenize|detokenize|slots|props)\b"
+    r"n_predict|[\"']messages[\"']|/(?:v1|api|chat|completions?|infill|embedding|tokenize|detokenize|slots|props)\b"
 )
 
 
