@@ -544,6 +544,14 @@ def test_what_a_request_by_hand_left_to_the_server_is_told(path: str, word: str)
     assert word in place.changes[0]
 
 
+def test_a_form_feed_is_no_line_end():
+    """Old editors put one between parts of a module; comments are found again behind it."""
+    moved = after(f"{LLAMA}\n\f\nx = 1\n\f\nllm.save_state()\n")
+
+    assert after(moved) == moved
+    assert read(moved).places[-1].line == moved.split("\n").index("llm.save_state()") + 1
+
+
 def test_ollamas_tool_calls_are_left_to_a_person():
     """Their arguments are an object there, and JSON text in OpenAI's form."""
     text = "import ollama\nr = ollama.chat('m', t)\nr['message']['tool_calls']\n"

@@ -97,7 +97,7 @@ def _in_shell(number: int, cell: dict[str, Any]) -> Iterator[Place]:
         if is_shell
         else "\n".join(
             line.lstrip()[1:] if line.lstrip().startswith("!") else ""
-            for line in source.splitlines()
+            for line in source.split("\n")
         )
     )
     for place in read_shell(script).places:
@@ -112,7 +112,7 @@ def _in_shell(number: int, cell: dict[str, Any]) -> Iterator[Place]:
 
 def _in_magics(joined: str) -> Iterator[Place]:
     """``%time llm(…)``: seen as if the magic were not there."""
-    lines = joined.splitlines()
+    lines = joined.split("\n")
     magics = {at for at, line in enumerate(lines, 1) if _TIMED.match(line)}
     bare = "\n".join(_TIMED.sub(r"\1", line) for line in lines) + "\n"
     for place in read_python(bare).places if magics else ():
@@ -150,14 +150,14 @@ def _masked(source: str) -> str:
         f"{line[: len(line) - len(line.lstrip())]}{_KEPT}{line}"
         if _NOT_PYTHON.match(line)
         else line
-        for line in source.splitlines()
+        for line in source.split("\n")
     )
 
 
 def _unmasked(source: str) -> str:
     return "\n".join(
         line.lstrip().removeprefix(_KEPT) if line.lstrip().startswith(_KEPT) else line
-        for line in source.splitlines()
+        for line in source.split("\n")
     )
 
 
@@ -179,7 +179,7 @@ def _placed(
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:
-    return enumerate(text.splitlines(), 1)
+    return enumerate(text.split("\n"), 1)
 
 
 def _indent(text: str) -> int:

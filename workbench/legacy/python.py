@@ -127,7 +127,7 @@ def read_python(text: str, shared: Mapping[str, str] = NOTHING) -> Reading:
     from .python_imports import imports
 
     wrapper = MetadataWrapper(cst.parse_module(text))
-    work = Work(wrapper, text.splitlines(), holders(wrapper, shared), Answers(wrapper))
+    work = Work(wrapper, text.split("\n"), holders(wrapper, shared), Answers(wrapper))
     wrapper.module.visit(Calls(work))
     imports(work)
     changed = wrapper.module.visit(_Editor(work))

@@ -34,7 +34,7 @@ class Command:
 
 def read_shell(text: str) -> Reading:
     """Read a shell script."""
-    lines = text.splitlines()
+    lines = text.split("\n")
     out: list[str] = []
     places: list[Place] = []
     for command in _commands(lines):
@@ -61,7 +61,7 @@ def read_shell(text: str) -> Reading:
     ]
     return Reading(
         places=tuple(sorted(places, key=lambda place: place.line)),
-        text="\n".join(out) + ("\n" if text.endswith("\n") else ""),
+        text="\n".join(out),
     )
 
 
