@@ -212,6 +212,21 @@ def test_a_method_that_is_handed_on_is_asked_about():
     assert "to_thread(llm.create_chat_completion, messages=m)" in after(text)
 
 
+def test_an_old_library_among_other_imports_goes():
+    """Under its own name or another; its neighbours stay."""
+    text = """
+    import os, llama_cpp as lc, json
+    import ollama as o
+    llm = lc.Llama("m")
+    o.chat(model="m", messages=t)
+    """
+    lines = after(text).splitlines()
+
+    assert lines[0] == "import os, json"
+    assert "ollama" not in after(text)
+    assert lines.count("import llm_client") == 1
+
+
 def test_a_type_in_quotes_is_renamed_too():
     """It is a type all the same."""
     assert "x: 'LLM | None'" in after(
@@ -332,6 +347,7 @@ def test_further_arguments_by_dictionary_are_asked_about():
         ("by_name = {'a': Llama('m')}", "not in sight"),
         ("make = partial(Llama, n_ctx=8)", "not in sight"),
         ("class Bot(Llama): pass", "not in sight"),
+        ("import llama_cpp as lc\nlc.llama_backend_init()", "llama_backend_init of llama_cpp"),
     ],
 )
 def test_what_a_model_is_asked_out_of_sight_is_told_of(line: str, word: str):

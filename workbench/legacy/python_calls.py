@@ -12,7 +12,7 @@ import libcst as cst
 
 from .answers import Edit, UncertainError, with_path
 from .arguments import Given, Moved, call_items, code, dict_items, move, move_server, written
-from .holders import LLAMA_MODULES
+from .holders import LLAMA_MODULES, OBJECTS
 from .parameters import Interface, parameter_map
 from .places import ADAPTER, Place, State
 from .python import Work, one_line
@@ -37,6 +37,13 @@ ASKS = ("post", "get", "request", "stream")
 GRAMMARS = tuple(f"{module}.LlamaGrammar" for module in (*LLAMA_MODULES, "llama_cpp.llama_grammar"))
 
 
+def _is_inside(name: str) -> bool:
+    """Tell whether a name is of llama_cpp's own: ``llama_cpp.llama_backend_init``."""
+    moved = (*OBJECTS, *GRAMMARS)
+    is_moved = name in LLAMA_MODULES or name.startswith(tuple(f"{each}." for each in moved))
+    return name.startswith("llama_cpp.") and not (is_moved or name in moved)
+
+
 class Asked(Enum):
     """Whom a call asks: the object before the dot, the object that is called, or the module."""
 
@@ -56,6 +63,10 @@ class Calls(cst.CSTVisitor):
         """``asyncio.to_thread(llm.create_chat_completion, …)``: handed on, and called elsewhere."""
         parent = self.work.answers.parents[node]
         method = node.attr.value
+        if any(map(_is_inside, self.work.qualified(node))):
+            decide = [f"{method} of llama_cpp has no counterpart here"]
+            self.work.add(node, f"llama-cpp-python: {method}", None, items=(2,), decide=decide)
+            return
         if isinstance(parent, cst.Call) and parent.func is node:
             return
         owner = self.work.names.kind_of(node.value)
