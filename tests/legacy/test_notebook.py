@@ -73,6 +73,39 @@ def test_what_only_ipython_reads_stays():
     assert after[3].startswith("from llm_client import LLM")
 
 
+def test_magics_hide_nothing():
+    """A cell that is timed is Python; a question in a comment is none to IPython."""
+    cells = ["%%time\nllm('a')", "x = llm('b')  # does it work?", "if x:\n    !ls\n    llm('c')"]
+    reading = read_notebook(notebook(MADE, *cells))
+
+    after = sources(reading.text)
+    assert [text.count("llm.complete(") for text in after[2:]] == [1, 1, 1]
+    assert after[2].startswith("%%time\n")
+    assert "if x:\n    !ls\n    llm" in after[4]
+
+
+def test_what_stands_in_a_magics_line_is_left_to_a_person():
+    """It is seen, and stays what it is: a line cannot become several there."""
+    cells = [
+        "%time y = llm('a')",
+        "%%bash\necho\ncurl http://l:1/completion",
+        "!curl l:1/completion",
+    ]
+    reading = read_notebook(notebook(MADE, *cells))
+
+    left = [place for place in reading.places if place.state is State.DECIDE]
+    assert sorted((place.cell, place.line) for place in left) == [(3, 1), (4, 3), (5, 1)]
+    assert sources(reading.text)[2:] == cells
+
+
+def test_old_libraries_of_one_line_become_one():
+    """And a second time nothing is left of them."""
+    once = read_notebook(notebook("!pip install ollama llama-cpp-python==0.2 x-ollama"))
+
+    assert sources(once.text)[1] == "!pip install openai x-ollama"
+    assert read_notebook(once.text).places == ()
+
+
 def test_an_old_library_is_not_installed_any_more():
     """The package of the new one is, and others on the line stay."""
     reading = read_notebook(notebook("%pip install -q llama-cpp-python[server]==0.3.2 pandas"))

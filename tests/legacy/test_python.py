@@ -212,11 +212,92 @@ def test_a_method_that_is_handed_on_is_asked_about():
     assert "to_thread(llm.create_chat_completion, messages=m)" in after(text)
 
 
+def test_an_old_library_among_other_imports_goes():
+    """Under its own name or another; its neighbours stay."""
+    text = """
+    import os, llama_cpp as lc, json
+    import ollama as o
+    llm = lc.Llama("m")
+    o.chat(model="m", messages=t)
+    """
+    lines = after(text).splitlines()
+
+    assert lines[0] == "import os, json"
+    assert "ollama" not in after(text)
+    assert lines.count("import llm_client") == 1
+
+
 def test_a_type_in_quotes_is_renamed_too():
     """It is a type all the same."""
     assert "x: 'LLM | None'" in after(
         "from llama_cpp import Llama\nx: 'Llama | None' = Llama('m')\n"
     )
+
+
+def test_the_same_name_elsewhere_holds_something_else():
+    """In another function, another class, or a parameter of another type."""
+    moved = after(
+        LLAMA.replace("llm =", "other =")
+        + """
+def a():
+    llm = Llama("m")
+    return llm("a", temperature=0)
+def b():
+    llm = Tagger()
+    return llm("b")
+class A:
+    def __init__(self):
+        self.llm = Llama("m")
+    def ask(self):
+        return self.llm("c", temperature=0)
+class B:
+    def __init__(self):
+        self.llm = Tagger()
+    def ask(self):
+        return self.llm("d")
+"""
+    )
+
+    assert moved.count("llm.complete(") == 2
+    assert 'llm("b")' in moved
+    assert 'self.llm("d")' in moved
+
+
+def test_a_model_of_a_class_is_known_by_all_of_its_names():
+    """self.llm, cls.llm and Bot.llm; and one that is made only if there is none yet."""
+    moved = after(
+        """
+        from llama_cpp import Llama
+        class Bot:
+            llm = Llama("m")
+            late = None
+            def a(self):
+                return self.llm("a", temperature=0)
+            @classmethod
+            def b(cls):
+                cls.late = cls.late or Llama("n")
+                return cls.llm("b", temperature=0), cls.late("c", temperature=0)
+        Bot.llm("d", temperature=0)
+        """
+    )
+
+    assert moved.count(".complete(") == 4
+
+
+def test_a_client_of_somebody_elses_server_keeps_its_models():
+    """Beside a local one, before and after the move."""
+    text = """
+from openai import OpenAI
+local = OpenAI(base_url="http://localhost:11434/v1", api_key="x")
+cloud = OpenAI()
+local.chat.completions.create(model="llama3", messages=m)
+cloud.chat.completions.create(model="gpt-4o", messages=m)
+"""
+    moved = after(text)
+
+    assert "local.chat.completions.create(model=llm_client.MODEL" in moved
+    assert 'cloud.chat.completions.create(model="gpt-4o"' in moved
+    assert after(moved) == moved
 
 
 def test_a_function_of_the_same_name_is_left_alone():
@@ -257,9 +338,81 @@ def test_further_arguments_by_dictionary_are_asked_about():
     assert "# migrate: what is in **options has its old names" in moved
 
 
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("print(llm.metadata)", "metadata: llm_client.LLM has none"),
+        ("llm.close()", "close: llm_client.LLM has none"),
+        ("all = [Llama('m')]", "not in sight"),
+        ("by_name = {'a': Llama('m')}", "not in sight"),
+        ("make = partial(Llama, n_ctx=8)", "not in sight"),
+        ("class Bot(Llama): pass", "not in sight"),
+        ("import llama_cpp as lc\nlc.llama_backend_init()", "llama_backend_init of llama_cpp"),
+    ],
+)
+def test_what_a_model_is_asked_out_of_sight_is_told_of(line: str, word: str):
+    """What an LLM does not have, and where it goes under other names."""
+    moved = after(f"{LLAMA}{line}\n")
+
+    assert word in decided(f"{LLAMA}{line}\n")
+    assert after(moved) == moved
+
+
+def test_ollamas_functions_are_known_by_their_own_names():
+    """`from ollama import chat`; and those that have no counterpart are asked about."""
+    moved = after(
+        """
+        import json, ollama
+        from ollama import chat, generate as g
+        print(chat(model="m", messages=t)["message"]["content"], g("m", "p")["response"])
+        """
+    )
+
+    assert moved.count("llm_client.chat(") == 2
+    assert "from ollama" not in moved
+    assert "llm_client has no show" in decided("import json, ollama\nollama.show('m')\n")
+
+
 HAND = """
 import requests
 """
+ASKED = {"prompt": "a", "n_predict": 2}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        f"post('http://l:1/completion', json={ASKED})",
+        f"requests.request('POST', 'http://l:1/completion', json={ASKED})",
+        f"urlopen(Request('http://l:1/completion', json.dumps({ASKED}).encode()))",
+        f"httpx.Client(base_url='http://l:1').post('/completion', json={ASKED})",
+        f"requests.post(config.URL, json={ASKED})",
+        "requests.post(URL, json={'model': 'm', 'messages': t})",
+    ],
+)
+def test_requests_by_hand_are_seen_however_they_are_made(call: str):
+    """By an imported function, with a method's name, by urllib, below a client's address."""
+    text = "import httpx, requests\nfrom requests import post\n"
+    text += f"from urllib.request import Request, urlopen\n{call}\n"
+
+    assert len(read(text).places) == 1
+
+
+def test_headers_that_went_along_are_told_of():
+    """But for what says that the body is JSON."""
+    call = "requests.post('http://l:1/completion', json={'prompt': 'a'}, headers=%s)\n"
+
+    assert "headers={'X-Team': 'a'} went with" in decided(HAND + call % "{'X-Team': 'a'}")
+    assert "went with" not in decided(HAND + call % "{'Content-Type': 'application/json'}")
+
+
+def test_a_request_to_somebody_else_stays():
+    """A provider's API has the same paths; of another name of the internet a person says whose."""
+    call = "requests.post('https://%s/v1/chat/completions', json={'messages': m})\n"
+
+    assert read(HAND + call % "api.mistral.ai").places == ()
+    assert after(HAND + call % "api.mistral.ai") == HAND.lstrip() + call % "api.mistral.ai"
+    assert "for a person to say" in decided(HAND + call % "llm.example.org")
 
 
 def test_a_completion_by_hand_is_asked_and_read_in_the_new_way():
@@ -378,6 +531,41 @@ def test_ollamas_answers_are_read_in_the_new_way():
     assert '{"role": "system", "content": "s"}, {"role": "user", "content": "why"}' in moved
     assert 'part["choices"][0]["delta"].get("content", "")' in moved
     assert "ollama" not in moved.replace("Ollama", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "becomes"),
+    [
+        ('options={"seed": 0}', "seed=0"),
+        ("think=False", '"chat_template_kwargs": {"enable_thinking": False}'),
+        ('format=""', None),
+        ("format='json'", 'response_format={"type": "json_object"}'),
+    ],
+)
+def test_what_ollama_was_told_is_told_on(said: str, becomes: str | None):
+    """A seed of 0 is a seed, no thoughts is not what vLLM does anyway, and no format is none."""
+    moved = after(f"import ollama\nollama.chat(model='m', messages=t, {said})\n")
+
+    assert becomes in moved if becomes else "response_format" not in moved
+
+
+@pytest.mark.parametrize(
+    ("path", "word"), [("chat/completions", "top_k 40"), ("completions", "16")]
+)
+def test_what_a_request_by_hand_left_to_the_server_is_told(path: str, word: str):
+    """The old server's defaults are not known here, so they are not said in the call."""
+    call = f"requests.post('http://localhost:8080/v1/{path}', json={{'prompt': 'a'}})"
+
+    (place,) = read(f"import requests\n{call}\n").places
+    assert word in place.changes[0]
+
+
+def test_a_form_feed_is_no_line_end():
+    """Old editors put one between parts of a module; comments are found again behind it."""
+    moved = after(f"{LLAMA}\n\f\nx = 1\n\f\nllm.save_state()\n")
+
+    assert after(moved) == moved
+    assert read(moved).places[-1].line == moved.split("\n").index("llm.save_state()") + 1
 
 
 def test_ollamas_tool_calls_are_left_to_a_person():

@@ -121,6 +121,13 @@ def test_comments_and_the_end_of_the_file_stay():
     assert read_shell(text).places == ()
 
 
+def test_what_else_ends_lines_elsewhere_stays():
+    """A form feed, or a separator of Unicode's."""
+    text = "echo a\f\necho \u2028b"
+
+    assert read_shell(text).text == text
+
+
 def test_a_second_time_changes_nothing():
     """What is moved counts, and comments are not doubled."""
     once = read_shell(CURL + "ollama run llama3\n").text

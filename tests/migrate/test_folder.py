@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -141,6 +143,67 @@ def test_line_ends_of_windows_stay(application: Path):
     text = (application / "app.py").read_bytes()
     assert b"llm.chat(" in text
     assert text.count(b"\n") == text.count(b"\r\n")
+
+
+def test_a_file_with_nothing_in_it_is_not_touched(application: Path):
+    """Not even to make its line ends alike."""
+    (application / "mixed.py").write_bytes(b"a = 1\r\nb = 2\n")
+
+    assert [path.name for path in write(examine(application)).written] == [
+        "llm_client.py",
+        "app.py",
+    ]
+
+
+def test_a_byte_order_mark_stays(application: Path):
+    """Windows' editors write one, and some need it."""
+    (application / "app.py").write_text(OLD, encoding="utf-8-sig")
+    write(examine(application))
+
+    assert (application / "app.py").read_text(encoding="utf-8").startswith("\ufefffrom llm_client")
+
+
+def test_a_link_stays_one(application: Path, tmp_path: Path):
+    """What it leads to is written, and the adapter lies there."""
+    link = tmp_path / "link.py"
+    link.symlink_to(application / "app.py")
+    write(examine(link))
+
+    assert link.is_symlink()
+    assert (application / "llm_client.py").exists()
+    assert "llm.chat(" in (application / "app.py").read_text()
+    assert (tmp_path / BACKUP / "link.py").read_text() == OLD
+
+
+@pytest.mark.parametrize("stopped_at", range(8))
+def test_whoever_is_stopped_loses_nothing(
+    application: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: int
+):
+    """Ctrl-C at any step: the backup is whole, and a second call does the rest."""
+    steps = iter(range(100))
+    copy, move = shutil.copy2, Path.replace
+
+    def half(source: Path, target: Path) -> None:
+        if next(steps) == stopped_at:
+            target.write_text(OLD[:9])
+            raise KeyboardInterrupt
+        copy(source, target)
+
+    def stop(path: Path, target: Path) -> Path:
+        if next(steps) == stopped_at:
+            raise KeyboardInterrupt
+        return move(path, target)
+
+    monkeypatch.setattr(shutil, "copy2", half)
+    monkeypatch.setattr(Path, "replace", stop)
+    with contextlib.suppress(KeyboardInterrupt):
+        write(examine(application))
+    write(examine(application))
+
+    assert (application / BACKUP / "app.py").read_text() == OLD
+    assert "llm.chat(" in (application / "app.py").read_text()
+    assert "class LLM" in (application / "llm_client.py").read_text()
+    assert {path.name for path in application.iterdir()} == {BACKUP, "app.py", "llm_client.py"}
 
 
 def test_an_executable_file_stays_executable(application: Path):

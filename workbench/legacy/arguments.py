@@ -111,10 +111,12 @@ def _move_one(each: Given, rules: object, interface: Interface, moved: Moved) ->
         moved.decide.append(f"{each.name}={said}: the workbench does not know it")
         return
     unlimited = interface.becomes == "complete" and rule.becomes == "max_tokens"
-    if said in rule.off and unlimited:
+    # `""` is as empty as `''`.
+    off = said.replace('"', "'") in rule.off
+    if off and unlimited:
         # Left out it would be 16 tokens.
         moved.arguments.append(Given("max_tokens", cst.Name("None"), each.comma))
-    elif said not in rule.off:
+    elif not off:
         _move_said(each, rule, moved)
 
 
@@ -242,6 +244,7 @@ _FORMS: dict[str, Callable[[cst.BaseExpression, Moved], cst.BaseExpression]] = {
     "functions>tools": _tools,
     "function_call>tool_choice": _tool_choice,
     "grammar>extra_body.structured_outputs": _inside("grammar"),
+    "think>extra_body.chat_template_kwargs": _inside("enable_thinking"),
     "json_schema>extra_body.structured_outputs": _inside("json"),
 }
 

@@ -7,10 +7,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, QualifiedNameProvider
+from libcst.metadata import (
+    ClassScope,
+    MetadataWrapper,
+    ParentNodeProvider,
+    QualifiedNameProvider,
+    Scope,
+    ScopeProvider,
+)
 
 from .arguments import code
 from .shared import imported
+from .urls_in_code import LOCAL, address
 
 LLAMA_MODULES = ("llama_cpp", "llama_cpp.llama", "workbench.compat.llama_cpp")
 """Where ``Llama`` comes from: the library, or the shim of a first step."""
@@ -35,12 +43,15 @@ _TYPES = {name: kind for name, kind in OBJECTS.items() if not name.endswith("fro
 _TYPES["ctransformers.AutoModelForCausalLM"] = "ctransformers"
 
 
+Place = tuple[Scope | cst.CSTNode | None, str]
+
+
 class Holders(cst.CSTVisitor):
     """
     Finds them, by how they are written: ``llm``, ``self.llm``, ``get_llm()``.
 
     Args:
-        known: What an earlier look has found, so that ``llm = get_llm()`` counts too.
+        earlier: What an earlier look has found, so that ``llm = get_llm()`` counts too.
 
         shared: Models of other modules; see :mod:`~workbench.legacy.shared`.
     """
@@ -48,14 +59,17 @@ class Holders(cst.CSTVisitor):
     def __init__(
         self,
         wrapper: MetadataWrapper,
-        known: Mapping[str, str],
+        earlier: Holders | None,
         shared: Mapping[str, str],
     ) -> None:
         super().__init__()
         self.shared = shared
-        self.kinds = dict(known)
+        self.kinds: dict[str, str] = dict(earlier.kinds) if earlier else {}
+        self.given: dict[Place, list[str]] = dict(earlier.given) if earlier else {}
         self.texts: dict[str, cst.BaseExpression] = {}
         self._names = wrapper.resolve(QualifiedNameProvider)
+        self._parents = wrapper.resolve(ParentNodeProvider)
+        self._scopes = wrapper.resolve(ScopeProvider)
         self._functions: list[str] = []
 
     def qualified(self, node: cst.CSTNode) -> set[str]:
@@ -69,13 +83,61 @@ class Holders(cst.CSTVisitor):
             return None
         if isinstance(value, cst.Await):
             return self.kind_of(value.expression)
+        if isinstance(value, cst.IfExp):
+            return self.kind_of(value.body) or self.kind_of(value.orelse)
+        if isinstance(value, cst.BooleanOperation):
+            return self.kind_of(value.left) or self.kind_of(value.right)
         if isinstance(value, cst.Call):
-            for name in self.qualified(value.func):
-                if name in OBJECTS:
-                    return OBJECTS[name]
-            called = code(value.func)
-            return self.kinds.get(f"{called}()") if not value.args else None
-        return self.kinds.get(code(value))
+            return self._kind_of_call(value)
+        here = self.given.get(self._place(value))
+        return self.kinds.get(code(value)) if here is None else next(iter(here), None)
+
+    def _kind_of_call(self, call: cst.Call) -> str | None:
+        for name in self.qualified(call.func):
+            if name in OBJECTS:
+                kind = OBJECTS[name]
+                return kind if kind != "openai" or self._is_local(call) else "openai_elsewhere"
+        return self.kinds.get(f"{code(call.func)}()") if not call.args else None
+
+    def _is_local(self, call: cst.Call) -> bool:
+        """Tell whether OpenAI's client asks this machine or a neighbour."""
+        for each in call.args:
+            if each.star == "**" and code(each.value).endswith(".SERVER"):
+                return True
+            if each.keyword and each.keyword.value == "base_url":
+                return bool(LOCAL.search(address(each.value, self.texts)))
+        return False
+
+    def _place(self, node: cst.CSTNode) -> Place:
+        """
+        Say whose name it is: the scope's that gives it a value, the class's whose ``self`` has it.
+
+        The same name somewhere else may hold something else.
+        """
+        text = code(node)
+        if isinstance(node, cst.Name):
+            scope = self._scopes.get(node)
+            assigned = list(scope[text]) if scope else []
+            return (assigned[0].scope if assigned else None), text
+        return self._class_of(node) if text.startswith(("self.", "cls.")) else None, text
+
+    def _class_of(self, node: cst.CSTNode) -> cst.ClassDef | None:
+        while not isinstance(node, cst.ClassDef | cst.Module):
+            node = self._parents[node]
+        return node if isinstance(node, cst.ClassDef) else None
+
+    def _give(self, target: cst.CSTNode, kind: str | None) -> None:
+        """Note what a name is given; what is no model makes it none here, but not elsewhere."""
+        places = [self._place(target)]
+        owner = self._class_of(target)
+        if owner and isinstance(places[0][0], ClassScope):
+            places += [(owner, f"{whose}.{places[0][1]}") for whose in ("self", "cls")]
+            if kind:
+                self.kinds[f"{owner.name.value}.{places[0][1]}"] = kind
+        for place in places:
+            known = self.given.setdefault(place, [])
+            if kind and kind not in known:
+                known.append(kind)
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> None:
         if isinstance(node.names, cst.ImportStar):
@@ -102,7 +164,7 @@ class Holders(cst.CSTVisitor):
 
     def visit_AnnAssign(self, node: cst.AnnAssign) -> None:
         self._learn(node.target, node.value)
-        self._annotated(code(node.target), node.annotation)
+        self._annotated(node.target, node.annotation)
 
     def visit_NamedExpr(self, node: cst.NamedExpr) -> None:
         self._learn(node.target, node.value)
@@ -113,12 +175,14 @@ class Holders(cst.CSTVisitor):
 
     def visit_Param(self, node: cst.Param) -> None:
         if node.annotation:
-            self._annotated(node.name.value, node.annotation)
+            self._annotated(node.name, node.annotation)
+        if isinstance(node.default, cst.SimpleString):
+            self.texts[node.name.value] = node.default
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         self._functions.append(node.name.value)
-        if node.returns:
-            self._annotated(f"{node.name.value}()", node.returns)
+        if node.returns and (kind := self._type(node.returns)):
+            self.kinds[f"{node.name.value}()"] = kind
 
     def leave_FunctionDef(self, original_node: cst.FunctionDef) -> None:
         self._functions.pop()
@@ -132,15 +196,32 @@ class Holders(cst.CSTVisitor):
         name = code(target)
         if kind := self.kind_of(value):
             self.kinds[name] = kind
-        if isinstance(value, (cst.SimpleString, cst.FormattedString, cst.BinaryOperation)):
+        if value is not None and code(value) != "None":
+            self._give(target, kind)
+        if isinstance(value, _ADDRESSES):
             self.texts[name] = value
 
-    def _annotated(self, name: str, annotation: cst.Annotation) -> None:
+    def _annotated(self, target: cst.BaseExpression, annotation: cst.Annotation) -> None:
+        if kind := self._type(annotation):
+            self.kinds[code(target)] = kind
+            self._give(target, kind)
+
+    def _type(self, annotation: cst.Annotation) -> str | None:
         """Look for the type anywhere in it: ``Llama | None``, ``Annotated[Llama, …]``."""
-        for node in _names_in(annotation.annotation):
-            for qualified in self.qualified(node):
-                if qualified in _TYPES:
-                    self.kinds[name] = _TYPES[qualified]
+        names = (each for node in _names_in(annotation.annotation) for each in self.qualified(node))
+        return next((_TYPES[name] for name in names if name in _TYPES), None)
+
+
+# What may say an address: text, another name, `os.environ.get("URL", "http://…")`.
+_ADDRESSES = (
+    cst.SimpleString,
+    cst.FormattedString,
+    cst.ConcatenatedString,
+    cst.BinaryOperation,
+    cst.Name,
+    cst.Attribute,
+    cst.Call,
+)
 
 
 def _names_in(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -152,10 +233,10 @@ def _names_in(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 def holders(wrapper: MetadataWrapper, shared: Mapping[str, str]) -> Holders:
     """Look until nothing new is found."""
-    found = Holders(wrapper, {}, shared)
+    found = Holders(wrapper, None, shared)
     wrapper.module.visit(found)
     while True:
-        again = Holders(wrapper, found.kinds, shared)
+        again = Holders(wrapper, found, shared)
         wrapper.module.visit(again)
         if again.kinds == found.kinds:
             return again

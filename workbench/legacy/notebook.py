@@ -12,12 +12,21 @@ from typing import Any
 
 from .places import Place, Reading, State
 from .python import read_python
+from .shell import read_shell
 
 # Lines of their own in the joined text. A notebook has none like these.
 _BORDER = "#<workbench-cell>"
-_KEPT = "#<workbench-line>"
+_KEPT = "...  #<workbench-line>"
 
-_NOT_PYTHON = re.compile(r"\s*[%!?]|.*\?\s*$|\s*[\w.,\s]+=\s*[%!]")
+_NOT_PYTHON = re.compile(r"\s*[%!?]|\s*[\w.]+\?\??\s*$|\s*[\w.,\s]+=\s*[%!]")
+
+# What is behind it is Python: `%time x = llm(…)`.
+_TIMED = re.compile(
+    rf"(\s*){re.escape(_KEPT)}\s*%(?:time|timeit|prun|memit)\s+(?:-\w+(?: \d+)?\s+)*"
+)
+
+# Magics whose cell is Python all the same.
+_PYTHON_CELL = re.compile(r"\s*%%(?:time|timeit|capture|prun|memit|python3?|px)\b")
 
 
 def read_notebook(text: str) -> Reading:
@@ -28,22 +37,24 @@ def read_notebook(text: str) -> Reading:
         ValueError: It is no notebook.
     """
     notebook = json.loads(text)
-    cells = _code_cells(notebook)
+    cells = _python_cells(notebook)
     installs = [place for number, cell in cells for place in _installs(number, cell)]
+    asides = [place for number, cell in _all_code(notebook) for place in _in_shell(number, cell)]
     joined = "".join(f"{_BORDER}\n{_masked(_source(cell))}\n" for _number, cell in cells)
     reading = read_python(joined)
+    places = _placed([*reading.places, *_in_magics(joined)], joined, cells)
     if reading.text == joined and not installs:
-        return replace(reading, places=_placed(reading.places, joined, cells), text=text)
+        return replace(reading, places=(*asides, *places), text=text)
     pieces = _pieces(reading.text)
     if len(pieces) != len(cells):
         raise ValueError("its cells could not be told apart afterwards")
     for (_number, cell), piece in zip(cells, pieces, strict=True):
-        after = _INSTALL.sub(r"\1openai", _unmasked(piece))
+        after = _INSTALL.sub(_instead, _unmasked(piece))
         if after != _source(cell):
             cell["source"] = after.splitlines(keepends=True)
     return replace(
         reading,
-        places=(*installs, *_placed(reading.places, joined, cells)),
+        places=(*installs, *asides, *places),
         text=json.dumps(notebook, indent=_indent(text), ensure_ascii=False)
         + ("\n" if text.endswith("\n") else ""),
     )
@@ -59,26 +70,73 @@ def _installs(number: int, cell: dict[str, Any]) -> Iterator[Place]:
                 what="installs an old library",
                 seen=text,
                 state=State.WRITE,
-                becomes=_INSTALL.sub(r"\1openai", text),
+                becomes=_INSTALL.sub(_instead, text),
                 items=(2,),
             )
 
 
-_INSTALL = re.compile(
-    r"^(\s*[%!]\s*(?:uv )?pip3? install\b[^\n]*?)\b(?:llama-cpp-python|ctransformers|ollama)\b"
-    r"(?:\[[^]]*\])?(?:[=<>~!]=?[\w.*]+)?",
-    re.MULTILINE,
-)
+_OLD = r"(?<![\w./-])(?:llama-cpp-python|ctransformers|ollama)\b(?:\[[^]]*\])?(?:[=<>~!]=?[\w.*]+)?"
+_INSTALL = re.compile(rf"^\s*[%!]\s*(?:uv )?pip3? install\b[^\n]*?{_OLD}[^\n]*", re.MULTILINE)
 
 
-def _code_cells(notebook: Any) -> list[tuple[int, dict[str, Any]]]:
-    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
-        raise ValueError("it has no cells")
+def _instead(line: re.Match[str]) -> str:
+    """Write the new package once, whatever old ones a line installs."""
+    first = re.sub(_OLD, "openai", line[0], count=1)
+    return re.sub(rf"[ \t]+{_OLD}", "", first)
+
+
+ASIDE = "a magic's line is not rewritten here"
+
+
+def _in_shell(number: int, cell: dict[str, Any]) -> Iterator[Place]:
+    """``!curl …``, and cells of a shell."""
+    source = _source(cell)
+    is_shell = re.match(r"\s*%%(?:bash|sh|script|!)", source)
+    script = (
+        source
+        if is_shell
+        else "\n".join(
+            line.lstrip()[1:] if line.lstrip().startswith("!") else ""
+            for line in source.split("\n")
+        )
+    )
+    for place in read_shell(script).places:
+        yield replace(
+            place,
+            cell=number,
+            state=State.DECIDE,
+            becomes=None,
+            decide=place.decide or (f"{ASIDE}; {place.becomes}",),
+        )
+
+
+def _in_magics(joined: str) -> Iterator[Place]:
+    """``%time llm(…)``: seen as if the magic were not there."""
+    lines = joined.split("\n")
+    magics = {at for at, line in enumerate(lines, 1) if _TIMED.match(line)}
+    bare = "\n".join(_TIMED.sub(r"\1", line) for line in lines) + "\n"
+    for place in read_python(bare).places if magics else ():
+        if place.line in magics:
+            decide = (f"{ASIDE}; {place.becomes}", *place.decide)
+            yield replace(place, state=State.DECIDE, becomes=None, decide=decide)
+
+
+def _all_code(notebook: Any) -> list[tuple[int, dict[str, Any]]]:
     return [
         (number, cell)
         for number, cell in enumerate(notebook["cells"], 1)
-        if cell.get("cell_type") == "code" and not _source(cell).lstrip().startswith("%%")
+        if cell.get("cell_type") == "code"
     ]
+
+
+def _python_cells(notebook: Any) -> list[tuple[int, dict[str, Any]]]:
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
+        raise ValueError("it has no cells")
+    return [(number, cell) for number, cell in _all_code(notebook) if _is_python(_source(cell))]
+
+
+def _is_python(source: str) -> bool:
+    return not source.lstrip().startswith("%%") or bool(_PYTHON_CELL.match(source))
 
 
 def _source(cell: dict[str, Any]) -> str:
@@ -87,16 +145,19 @@ def _source(cell: dict[str, Any]) -> str:
 
 
 def _masked(source: str) -> str:
-    """Write what only IPython reads as comments; inside a block nothing is left without one."""
+    """Write what only IPython reads as a statement that does nothing, with the line behind it."""
     return "\n".join(
-        f"{_KEPT}{line}" if _NOT_PYTHON.match(line) else line for line in source.splitlines()
+        f"{line[: len(line) - len(line.lstrip())]}{_KEPT}{line}"
+        if _NOT_PYTHON.match(line)
+        else line
+        for line in source.split("\n")
     )
 
 
 def _unmasked(source: str) -> str:
     return "\n".join(
         line.lstrip().removeprefix(_KEPT) if line.lstrip().startswith(_KEPT) else line
-        for line in source.splitlines()
+        for line in source.split("\n")
     )
 
 
@@ -118,7 +179,7 @@ def _placed(
 
 
 def _numbered(text: str) -> Iterator[tuple[int, str]]:
-    return enumerate(text.splitlines(), 1)
+    return enumerate(text.split("\n"), 1)
 
 
 def _indent(text: str) -> int:

@@ -48,6 +48,7 @@ class Interface:
     positional: tuple[str, ...] = ()
     answer: Mapping[str, str] = field(default_factory=dict)
     chunk: Mapping[str, str] = field(default_factory=dict)
+    change: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,12 +93,12 @@ NOTHING: Mapping[str, str] = {}
 
 # What any place has in it. Reading a module takes a third of a second, and most have nothing.
 _LIBRARY = re.compile(
-    r"\b(?:llama_cpp|ctransformers|llm_client|create_chat_completion|OpenAI\()"
-    r"|(?:import|from) (?:ollama|langchain)|# migrate: "
+    r"\b(?:llama_cpp|ctransformers|ollama|llm_client|create_chat_completion|OpenAI\()"
+    r"|(?:import|from) langchain|# migrate: "
 )
-_BY_HAND = re.compile(r"\.(?:post|get|request|stream)\(")
+_BY_HAND = re.compile(r"\b(?:post|get|request|stream|urlopen|Request)\(")
 _PATH = re.compile(
-    r"/(?:v1|api|chat|completions?|infill|embedding|tokenize|detokenize|slots|props)\b"
+    r"n_predict|[\"']messages[\"']|/(?:v1|api|chat|completions?|infill|embedding|tokenize|detokenize|slots|props)\b"
 )
 
 
@@ -127,7 +127,7 @@ def read_python(text: str, shared: Mapping[str, str] = NOTHING) -> Reading:
     from .python_imports import imports
 
     wrapper = MetadataWrapper(cst.parse_module(text))
-    work = Work(wrapper, text.splitlines(), holders(wrapper, shared), Answers(wrapper))
+    work = Work(wrapper, text.split("\n"), holders(wrapper, shared), Answers(wrapper))
     wrapper.module.visit(Calls(work))
     imports(work)
     changed = wrapper.module.visit(_Editor(work))

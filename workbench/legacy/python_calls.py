@@ -4,6 +4,7 @@ Calls in Python that talk to a model, each with what it becomes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import Enum, auto
 
@@ -11,12 +12,12 @@ import libcst as cst
 
 from .answers import Edit, UncertainError, with_path
 from .arguments import Given, Moved, call_items, code, dict_items, move, move_server, written
-from .holders import LLAMA_MODULES
+from .holders import LLAMA_MODULES, OBJECTS
 from .parameters import Interface, parameter_map
 from .places import ADAPTER, Place, State
 from .python import Work, one_line
 from .python_langchain import langchain
-from .urls_in_code import LOCAL, address, known_path
+from .urls_in_code import LOCAL, PUBLIC, address, is_public, known_path
 
 MAP = parameter_map()
 
@@ -34,6 +35,13 @@ POSTS = {"requests.post", "httpx.post", "requests.Session.post"}
 ASKS = ("post", "get", "request", "stream")
 
 GRAMMARS = tuple(f"{module}.LlamaGrammar" for module in (*LLAMA_MODULES, "llama_cpp.llama_grammar"))
+
+
+def _is_inside(name: str) -> bool:
+    """Tell whether a name is of llama_cpp's own: ``llama_cpp.llama_backend_init``."""
+    moved = (*OBJECTS, *GRAMMARS)
+    is_moved = name in LLAMA_MODULES or name.startswith(tuple(f"{each}." for each in moved))
+    return name.startswith("llama_cpp.") and not (is_moved or name in moved)
 
 
 class Asked(Enum):
@@ -55,6 +63,10 @@ class Calls(cst.CSTVisitor):
         """``asyncio.to_thread(llm.create_chat_completion, …)``: handed on, and called elsewhere."""
         parent = self.work.answers.parents[node]
         method = node.attr.value
+        if any(map(_is_inside, self.work.qualified(node))):
+            decide = [f"{method} of llama_cpp has no counterpart here"]
+            self.work.add(node, f"llama-cpp-python: {method}", None, items=(2,), decide=decide)
+            return
         if isinstance(parent, cst.Call) and parent.func is node:
             return
         owner = self.work.names.kind_of(node.value)
@@ -64,6 +76,22 @@ class Calls(cst.CSTVisitor):
             decide += " defaults have to be said"
             what = f"llama-cpp-python: {method}"
             self.work.add(node, what, None, items=(2, 4), decide=[decide])
+        elif owner == "llama_cpp" and method not in MAP.method_same:
+            _of_library(self.work, node, method)
+
+    def visit_Arg(self, node: cst.Arg) -> None:
+        """``partial(Llama, …)``: made elsewhere."""
+        self._is_made_elsewhere(node.value)
+
+    def visit_ClassDef(self, node: cst.ClassDef) -> None:
+        """``class Bot(Llama)``: what it asks, it asks of itself."""
+        for base in node.bases:
+            self._is_made_elsewhere(base.value)
+
+    def _is_made_elsewhere(self, value: cst.BaseExpression) -> None:
+        if self.work.qualified(value) & set(_CLASSES):
+            what = "llama-cpp-python: Llama"
+            self.work.add(value, what, None, items=(1, 2), decide=[OUT_OF_SIGHT])
 
     def visit_ExceptHandler(self, node: cst.ExceptHandler) -> None:
         """``except requests.RequestException`` catches nothing of a request that is moved."""
@@ -111,6 +139,8 @@ def _constructor(work: Work, node: cst.Call) -> bool:
     owner = node.func.value if isinstance(node.func, cst.Attribute) else node.func
     # `Llama(…)` and `Llama.from_pretrained(…)` of an imported class; else `llama_cpp.Llama(…)`.
     imported = kind == "llama_cpp" and isinstance(owner, cst.Name) and owner.value == "Llama"
+    if isinstance(work.answers.parents[node], _OUT_OF_SIGHT):
+        moved.decide.append(OUT_OF_SIGHT)
     name = "LLM" if imported else f"{ADAPTER}.LLM"
     if not imported:
         work.imports.add(ADAPTER)
@@ -125,6 +155,21 @@ def _constructor(work: Work, node: cst.Call) -> bool:
         notes=moved.notes,
     )
     return True
+
+
+# A model in a list or a dictionary is called by names that are not its own.
+_OUT_OF_SIGHT = (
+    cst.Element,
+    cst.DictElement,
+    cst.ListComp,
+    cst.DictComp,
+    cst.GeneratorExp,
+    cst.Lambda,
+)
+OUT_OF_SIGHT = (
+    f"what is asked of this model from here on is not in sight: llm(…) is llm.complete(…) of an "
+    f"{ADAPTER}.LLM, and llama.cpp's defaults have to be said"
+)
 
 
 def _call(name: str, given: Sequence[Given], like: cst.CSTNode) -> cst.Call:
@@ -164,8 +209,8 @@ def _openai(work: Work, node: cst.Call) -> bool:
 
 def _openai_model(work: Work, node: cst.Call) -> bool:
     """``client.chat.completions.create(model="llama3")`` of a local server's client."""
-    owner, dot, method = code(node.func).partition(".chat.completions.create")
-    if not dot or method or work.names.kinds.get(owner) != "openai" or not _asks_locally(work):
+    owner = _before(node.func, ("create", "completions", "chat"))
+    if owner is None or work.names.kind_of(owner) != "openai":
         return False
     named = [each for each in node.args if each.keyword and each.keyword.value == "model"]
     if named and isinstance(named[0].value, cst.SimpleString):
@@ -179,8 +224,13 @@ def _openai_model(work: Work, node: cst.Call) -> bool:
     return True
 
 
-def _asks_locally(work: Work) -> bool:
-    return ADAPTER in work.imports or any(f"**{ADAPTER}.SERVER" in line for line in work.lines)
+def _before(node: cst.BaseExpression, names: Sequence[str]) -> cst.BaseExpression | None:
+    """Return what comes before attributes, of which the last one is the first of *names*."""
+    for name in names:
+        if not isinstance(node, cst.Attribute) or node.attr.value != name:
+            return None
+        node = node.value
+    return node
 
 
 def _grammar(work: Work, node: cst.Call) -> bool:
@@ -214,15 +264,15 @@ def _of_object(work: Work, node: cst.Call) -> bool:
         return False
     if method in MAP.methods:
         _request(work, node, MAP.methods[method], Asked.OWNER)
-    elif method in MAP.method_decide:
-        work.add(
-            node,
-            f"llama-cpp-python: {method}",
-            None,
-            items=(2,),
-            decide=[f"{method}: {MAP.method_decide[method]}"],
-        )
+    elif method not in MAP.method_same:
+        _of_library(work, node, method)
     return True
+
+
+def _of_library(work: Work, node: cst.BaseExpression, name: str) -> None:
+    """Ask about what an ``LLM`` does not have."""
+    why = MAP.method_decide.get(name, f"{ADAPTER}.LLM has none")
+    work.add(node, f"llama-cpp-python: {name}", None, items=(2,), decide=[f"{name}: {why}"])
 
 
 _CLASSES = tuple(f"{module}.Llama" for module in LLAMA_MODULES)
@@ -230,23 +280,22 @@ UNMISTAKABLE = ("create_chat_completion", "create_chat_completion_openai_v1")
 
 
 def _ollama(work: Work, node: cst.Call) -> bool:
-    """``ollama.chat(…)`` and a client's ``chat``."""
-    if not isinstance(node.func, cst.Attribute):
+    """``ollama.chat(…)``, ``chat(…)`` that was imported, and a client's ``chat``."""
+    of_module = next((name for name in work.qualified(node.func) if name.startswith("ollama.")), "")
+    owner = node.func.value if isinstance(node.func, cst.Attribute) else None
+    kind = work.names.kind_of(owner)
+    if not of_module and kind not in ("ollama", "ollama_async"):
         return False
-    method, owner = node.func.attr.value, work.names.kind_of(node.func.value)
-    is_module = f"ollama.{method}" in work.qualified(node.func)
-    if not is_module and owner not in ("ollama", "ollama_async"):
-        return False
-    if owner == "ollama_async":
+    method = of_module.rpartition(".")[2] or node.func.attr.value  # type: ignore[attr-defined]
+    if kind == "ollama_async":
         work.add(node, f"Ollama: {method}", None, items=(2,), decide=[ASYNC])
     elif method in OLLAMA_CALLS:
-        asked_of = Asked.ADAPTER if is_module else Asked.OWNER
+        asked_of = Asked.ADAPTER if of_module else Asked.OWNER
         _request(work, node, MAP.interfaces[OLLAMA_CALLS[method]], asked_of)
-    elif method in OLLAMA_DECIDE:
-        decide = MAP.path_decide[OLLAMA_DECIDE[method]]
-        work.add(node, f"Ollama: {method}", None, items=(2,), decide=[decide])
     else:
-        return False
+        path = OLLAMA_DECIDE.get(method)
+        decide = MAP.path_decide[path] if path else f"{ADAPTER} has no {method}"
+        work.add(node, f"Ollama: {method}", None, items=(2,), decide=[decide])
     return True
 
 
@@ -258,31 +307,98 @@ ASYNC = (
 
 def _by_hand(work: Work, node: cst.Call) -> bool:
     """``requests.post("http://localhost:8080/completion", json=…)``."""
-    if not isinstance(node.func, cst.Attribute) or node.func.attr.value not in ASKS:
+    asks = _asks_by_hand(work, node)
+    if asks is None:
         return False
-    given = call_items(node, ("url", "data"))
-    url = next((each.value for each in given or () if each.name == "url"), None)
-    path = None if url is None else known_path(address(url, work.names.texts))
+    # `request("POST", url)`; what is more than an address is said by name, but for the body.
+    given = call_items(
+        node, ("method", "url") if asks in _NAMES_METHOD else ("url", "data", "json")
+    )
+    said = next((each.value for each in given or () if each.name == "url"), None)
+    url = "" if said is None else address(said, work.names.texts)
+    if url.startswith("/") and _of_client(work, node):
+        url = f"{{}}{url}"
+    path = known_path(url, "\n".join(work.lines))
+    if given and path is None and _seems_asked(work, given, url):
+        decide = f"where this goes is not in sight; {ADAPTER}.chat(…) or complete(…) asks a model"
+        work.add(node, f"by hand: {asks.upper()}", None, items=(2, 6, 7), decide=[decide])
+        return True
     if given is None or path is None:
         return False
-    title = f"by hand: {node.func.attr.value.upper()} {path}"
+    title = f"by hand: {asks.upper()} {path}"
     if path in MAP.path_decide:
         work.add(node, title, None, items=(2,), decide=[MAP.path_decide[path]])
         return True
     is_plain = bool(work.qualified(node.func) & POSTS) or (
-        work.names.kind_of(node.func.value) == "http" and node.func.attr.value == "post"
+        asks == "post" and _of_client(work, node) == "http"
     )
     body, line = _body(work, given)
-    if not is_plain or body is None:
-        why = ASYNC if not is_plain else "what it sends is not in sight here"
+    if not is_plain or body is None or is_public(url):
+        why = "what it sends, or how its answer is read, is not in sight here"
+        if not is_plain and not any(_module(name) in _FROM for name in work.qualified(node.func)):
+            why = ASYNC
         becomes = f"{ADAPTER}.{MAP.paths[path].becomes}(…) asks it"
-        work.add(node, title, None, items=(2, 6, 7), decide=[f"{becomes}; {why}"])
+        decide = f"{PUBLIC}: {path}" if is_public(url) else f"{becomes}; {why}"
+        work.add(node, title, None, items=(2, 6, 7), decide=[decide])
         return True
     timeout = [each for each in given if each.name == "timeout"]
-    done = _request(work, node, MAP.paths[path], Asked.ADAPTER, body=body, more=timeout)
+    asked, away = MAP.paths[path], _not_sent(given)
+    done = _request(work, node, asked, Asked.ADAPTER, body=body, more=timeout, decide=away)
     if done and line is not None:
         work.edits[line] = lambda _updated: cst.RemoveFromParent()
     return True
+
+
+_NAMES_METHOD = ("request", "stream")
+
+
+def _asks_by_hand(work: Work, node: cst.Call) -> str | None:
+    """Return what a call may ask with: ``post`` of anything, or a function that was imported."""
+    if isinstance(node.func, cst.Attribute) and node.func.attr.value in ASKS:
+        return node.func.attr.value
+    names = (name.rpartition(".") for name in work.qualified(node.func))
+    return next((name for module, _dot, name in names if name in _FROM.get(module, ())), None)
+
+
+def _module(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+_FROM = {"requests": ASKS, "httpx": ASKS, "urllib.request": ("urlopen", "Request")}
+
+
+def _seems_asked(work: Work, given: Sequence[Given], url: str) -> bool:
+    """Tell whether what is sent looks like a request to a model, where the address is not known."""
+    body, _line = _body(work, given)
+    names = {each.name for each in dict_items(body) or ()} if body else set()
+    is_one = names >= {"model", "messages"} or names >= {"model", "prompt"}
+    return bool(_UNKNOWN.fullmatch(url)) and (is_one or "n_predict" in names)
+
+
+_UNKNOWN = re.compile(r"\{[^{}]*\}")
+
+
+def _of_client(work: Work, node: cst.Call) -> str | None:
+    """Tell what kind of HTTP client is asked, if one is."""
+    owner = node.func.value if isinstance(node.func, cst.Attribute) else None
+    kind = work.names.kind_of(owner)
+    return kind if kind in ("http", "http_async") else None
+
+
+def _not_sent(given: Sequence[Given]) -> list[str]:
+    """Name what went along with a request, and does not any more."""
+    moved = ("url", "json", "data", "timeout")
+    return [
+        f"{each.name or '**'}={code(each.value)} went with this request and does not now: "
+        "extra_headers=, or the client in llm_client.py"
+        for each in given
+        if each.name not in moved and not (each.name == "headers" and _says_only_json(each.value))
+    ]
+
+
+def _says_only_json(headers: cst.BaseExpression) -> bool:
+    items = dict_items(headers)
+    return items is not None and {str(each.name).lower() for each in items} <= {"content-type"}
 
 
 def _body(work: Work, given: Sequence[Given]) -> tuple[cst.Dict | None, cst.CSTNode | None]:
@@ -323,12 +439,13 @@ def _request(
     *,
     body: cst.Dict | None = None,
     more: Sequence[Given] = (),
+    decide: Sequence[str] = (),
 ) -> bool:
     """Move a request: its arguments, and what is read of its answer. Tell whether that is sure."""
     given = dict_items(body) if body else call_items(node, interface.positional)
     if given is None:
-        decide = [f"{interface.becomes}(…) takes its arguments by name; these cannot be told"]
-        work.add(node, interface.title, None, items=(2, 4), decide=decide)
+        untold = f"{interface.becomes}(…) takes its arguments by name; these cannot be told"
+        work.add(node, interface.title, None, items=(2, 4), decide=[untold])
         return False
     streams = any(each.name == "stream" and code(each.value) != "False" for each in given)
     if body is not None and interface.table == "ollama":
@@ -342,8 +459,8 @@ def _request(
             raise UncertainError("its stream gives text, and now gives dictionaries")
         edits = work.answers.edits(node, interface, http=body is not None, streams=streams)
     except UncertainError as unsure:
-        decide = [f"{ADAPTER}.{interface.becomes}(…) asks it, but {unsure}"]
-        work.add(node, interface.title, None, items=items, decide=decide)
+        why = f"{ADAPTER}.{interface.becomes}(…) asks it, but {unsure}"
+        work.add(node, interface.title, None, items=items, decide=[why])
         return False
     work.edits |= edits
     moved = move(interface, given)
@@ -355,8 +472,8 @@ def _request(
         interface.title,
         _asks(interface, asked_of, [*moved.all_arguments(), *more], body or node),
         items=items,
-        changes=moved.changes,
-        decide=moved.decide,
+        changes=[*moved.changes, *([interface.change] if interface.change else [])],
+        decide=[*moved.decide, *decide],
     )
     return True
 

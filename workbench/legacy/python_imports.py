@@ -95,11 +95,19 @@ def _rewrite(
     if isinstance(statement, cst.ImportFrom):
         _rewrite_from(work, line, statement)
         return
-    names = [code(alias.name) for alias in statement.names]
-    if len(names) != 1 or not _unused(work, statement, names[0].split(".")[0]):
-        return
-    if names[0].split(".")[0] in (*OLD, "requests", "httpx"):
+    rest = [alias for alias in statement.names if not _is_over(work, statement, alias)]
+    if not rest:
         _remove(work, line, statement)
+    elif len(rest) < len(statement.names):
+        rest[-1] = rest[-1].with_changes(comma=cst.MaybeSentinel.DEFAULT)
+        work.edits[statement] = lambda _updated: statement.with_changes(names=rest)
+
+
+def _is_over(work: Work, statement: cst.Import, alias: cst.ImportAlias) -> bool:
+    """Tell whether a module is imported for what has moved, and nothing else."""
+    module = code(alias.name).split(".")[0]
+    name = code(alias.asname.name) if alias.asname else module
+    return module in (*OLD, "requests", "httpx") and _unused(work, statement, name)
 
 
 def _rewrite_from(work: Work, line: cst.SimpleStatementLine, statement: cst.ImportFrom) -> None:

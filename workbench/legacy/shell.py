@@ -34,7 +34,7 @@ class Command:
 
 def read_shell(text: str) -> Reading:
     """Read a shell script."""
-    lines = text.splitlines()
+    lines = text.split("\n")
     out: list[str] = []
     places: list[Place] = []
     for command in _commands(lines):
@@ -61,7 +61,7 @@ def read_shell(text: str) -> Reading:
     ]
     return Reading(
         places=tuple(sorted(places, key=lambda place: place.line)),
-        text="\n".join(out) + ("\n" if text.endswith("\n") else ""),
+        text="\n".join(out),
     )
 
 
@@ -145,8 +145,13 @@ def _curl(command: Command, script: str) -> tuple[Place | None, str]:
         state=State.WRITE,
         becomes=" ".join(new.split()),
         items=(2, 6),
-        changes=("the model is `default`, whatever is served",),
+        changes=("the model is `default`, whatever is served", *_change(path)),
     ), new
+
+
+def _change(path: str) -> tuple[str, ...]:
+    change = parameter_map().paths[path].change
+    return (change,) if change else ()
 
 
 def _said(path: str) -> str:

@@ -50,7 +50,7 @@ def _read(text: str, *, certain: bool) -> Reading:
     if any(place.state is State.WRITE for place in places):
         new = _rewritten(new)
     decided = {note for place in places for note in place.decide}
-    lines = text.splitlines()
+    lines = text.split("\n")
     places += [
         Place(
             line=number,
@@ -167,15 +167,15 @@ def _moved(text: str) -> Iterator[Place]:
         yield Place(
             line=_line(text, found.start()),
             what="over llmClient",
-            seen=text.splitlines()[_line(text, found.start()) - 1].strip(),
+            seen=text.split("\n")[_line(text, found.start()) - 1].strip(),
             state=State.MOVED,
             items=(1, 2, *((3,) if streams else ()), 4, 6, 7),
         )
 
 
 def _with_comments(text: str, places: list[Place]) -> str:
-    lines = text.splitlines(keepends=True)
-    bare = text.splitlines()
+    lines = [f"{line}\n" for line in text.split("\n")]
+    bare = text.split("\n")
     for place in sorted(places, key=lambda each: each.line, reverse=True):
         known = comments_above(bare, place.line)
         indent = re.match(r"\s*", bare[place.line - 1])[0]  # type: ignore[index]
@@ -183,7 +183,7 @@ def _with_comments(text: str, places: list[Place]) -> str:
             if note not in known:
                 written = [f"{indent}{line}\n" for line in comment_lines(note, "//")]
                 lines[place.line - 1 : place.line - 1] = written
-    return "".join(lines)
+    return "".join(lines).removesuffix("\n")
 
 
 def _rewritten(text: str) -> str:

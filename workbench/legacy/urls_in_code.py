@@ -39,10 +39,19 @@ def address(node: cst.BaseExpression, texts: Mapping[str, cst.BaseExpression]) -
     if known is not None and known is not node:
         rest = {name: text for name, text in texts.items() if name != code(node)}
         return address(known, rest)
-    # The default of an environment variable says what it is.
-    if isinstance(node, cst.Call) and len(node.args) == 2:
-        return address(node.args[1].value, texts)
+    if isinstance(node, cst.Call) and (said := _in_call(node)) is not None:
+        return address(said, texts)
     return f"{{{code(node)}}}"
+
+
+def _in_call(call: cst.Call) -> cst.BaseExpression | None:
+    """Return what says an address: the default of a variable, `base` in `base.rstrip("/")`."""
+    if isinstance(call.func, cst.Attribute) and call.func.attr.value in _STRIPS:
+        return call.func.value
+    return call.args[1].value if len(call.args) == 2 else None
+
+
+_STRIPS = ("rstrip", "strip", "removesuffix")
 
 
 def _part(part: cst.BaseFormattedStringContent, texts: Mapping[str, cst.BaseExpression]) -> str:

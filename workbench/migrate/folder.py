@@ -23,7 +23,7 @@ ADAPTERS = ("llm_client.py", "llm_langchain.py", "llmClient.ts")
 _SKIPPED = {"node_modules", "site-packages", "venv", "env", "build", "dist", "__pycache__"}
 
 MAX_FILE_BYTES = 8 * 2**20
-"""What is larger was written by a machine."""
+"""What is larger was written by a machine; but for notebooks, which have pictures in them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +119,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_small(path: Path) -> bool:
-    return path.stat().st_size <= MAX_FILE_BYTES
+    return path.suffix == ".ipynb" or path.stat().st_size <= MAX_FILE_BYTES
 
 
 def _read_all(paths: Sequence[Path]) -> tuple[FileRead, ...]:
@@ -142,14 +142,16 @@ def _read(path: Path, shared: Mapping[str, str]) -> FileRead:
 
 
 def _with_its_line_ends(path: Path, text: str, shared: Mapping[str, str]) -> Reading:
-    if "\r\n" not in text:
-        return read(path, text, shared)
-    reading = read(path, text.replace("\r\n", "\n"), shared)
-    return Reading(
-        places=reading.places,
-        text=reading.text.replace("\n", "\r\n"),
-        adapters=reading.adapters,
-    )
+    bare = text.removeprefix(_BOM)
+    plain = bare.replace("\r\n", "\n")
+    reading = read(path, plain, shared)
+    if reading.text == plain:
+        return replace(reading, text=text)
+    begin, end = text[: len(text) - len(bare)], "\r\n" if "\r\n" in text else "\n"
+    return replace(reading, text=begin + reading.text.replace("\n", end))
+
+
+_BOM = "\ufeff"
 
 
 def write(migration: Migration) -> Migration:
@@ -161,12 +163,13 @@ def write(migration: Migration) -> Migration:
     """
     written: list[Path] = []
     for file in migration.files:
+        # First: whoever is stopped in between has a file that runs, and not one without its import.
+        for adapter in file.reading.adapters:
+            written += _add_adapter(adapter, file.path)
         if file.changes:
             _keep(file.path, migration.root)
             _replace(file.path, file.reading.text)
             written.append(file.path)
-        for adapter in file.reading.adapters:
-            written += _add_adapter(adapter, file.path)
     again = _read_all([file.path for file in migration.files])
     return replace(migration, files=again, written=tuple(written))
 
@@ -175,14 +178,19 @@ def _keep(path: Path, root: Path) -> None:
     backup = root / BACKUP / path.relative_to(root)
     if not backup.exists():
         backup.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, backup)
+        # Whole or not at all: half a copy would be taken for the file as it was.
+        fresh = backup.with_name(f".{backup.name}.migrate")
+        shutil.copy2(path, fresh)
+        fresh.replace(backup)
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write the file beside itself first, so that a full disk leaves the old one."""
+    """Write the file beside itself first, so that a full disk leaves the old one; a link stays."""
+    path = path.resolve()
     fresh = path.with_name(f".{path.name}.migrate")
     fresh.write_bytes(text.encode("utf-8"))
-    shutil.copymode(path, fresh)
+    if path.exists():
+        shutil.copymode(path, fresh)
     fresh.replace(path)
 
 
@@ -192,13 +200,14 @@ def _add_adapter(name: str, user: Path) -> list[Path]:
     if target.exists():
         return []
     source = resources.files(__package__).joinpath("adapters", name)
-    target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    _replace(target, source.read_text(encoding="utf-8"))
     return [target]
 
 
 def _import_root(path: Path) -> Path:
     """Return the folder that ``import`` looks in: the first above that is no package."""
-    folder = path.parent
+    # A script that is run by a link imports from where it really is.
+    folder = (path.resolve() if path.is_symlink() else path).parent
     while (folder / "__init__.py").exists() and folder.parent != folder:
         folder = folder.parent
     return folder
