@@ -212,7 +212,7 @@ class Holders(cst.CSTVisitor):
         return next((_TYPES[name] for name in names if name in _TYPES), None)
 
 
-# What may say an address: text, another name, `os.environ.get("URL", "http://…")`.
+# What may say an address: text, another name, a variable with a default.
 _ADDRESSES = (
     cst.SimpleString,
     cst.FormattedString,

@@ -64,8 +64,8 @@ class Calls(cst.CSTVisitor):
         parent = self.work.answers.parents[node]
         method = node.attr.value
         if any(map(_is_inside, self.work.qualified(node))):
-            decide = [f"{method} of llama_cpp has no counterpart here"]
-            self.work.add(node, f"llama-cpp-python: {method}", None, items=(2,), decide=decide)
+            why = f"{method} of llama_cpp has no counterpart here"
+            self.work.add(node, f"llama-cpp-python: {method}", None, items=(2,), decide=[why])
             return
         if isinstance(parent, cst.Call) and parent.func is node:
             return
