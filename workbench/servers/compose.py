@@ -145,6 +145,21 @@ class ComposeServer:
         """Yield the lines of the last start; see :class:`~workbench.servers.base.Server`."""
         return self._own.log(follow=follow)
 
+    def obstacle(self) -> str | None:
+        """
+        Say what keeps the container from being started at once, in a sentence.
+
+        ``None``: nothing does. An image that would have to be pulled first is an
+        obstacle here, and none for :meth:`prepare`.
+        """
+        try:
+            config = self._cli(self.container()).config()
+            refusals.check_needs(config, self._docker)
+            pulled = self._docker.has_image(config.image)
+        except WorkbenchError as exc:
+            return exc.message
+        return None if pulled else f"The image {config.image} is not on this machine yet."
+
     def prepare(self, on_progress: Callable[[Progress], None]) -> None:
         """
         Check the file, the daemon and what is mounted, and pull the image if it is missing.
