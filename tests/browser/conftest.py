@@ -23,10 +23,15 @@ NAMES = ("chromium", "google-chrome")
 SIZE = {"width": 1280, "height": 900}
 
 
+def chromium_path() -> str | None:
+    """Find the machine's Chromium, or Chrome."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The machine's Chromium, with an empty folder of user data; nothing is downloaded."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
+    found = chromium_path()
     if found is None:
         pytest.skip("there is no Chromium; on Debian: apt install chromium")
     with sync_playwright() as playwright:
