@@ -35,7 +35,7 @@ LEVELS = (
         "sidecar",
         "transcript",
     },
-    {"plots", "views", "verbs", "panels", "terminal", "cells", "magics", "__main__"},
+    {"plots", "views", "verbs", "panels", "terminal", "cells", "completion", "magics", "__main__"},
 )
 
 MACHINES = 2

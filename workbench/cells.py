@@ -187,6 +187,10 @@ class Cell:
         except KeyboardInterrupt:
             return
 
+    def show(self, shown: object) -> None:
+        """Display it, as if it were a cell's last line."""
+        display(shown)
+
     def program(self, source: str) -> None:
         """
         Run TypeScript against the session's server, and write its lines as they come.

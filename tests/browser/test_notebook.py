@@ -100,3 +100,51 @@ def test_a_notebook_of_the_course_runs_from_its_first_cell_to_its_last(notebook,
         0
     )
     expect(opened.root.locator(".jp-RenderedText[data-mime-type*='error']")).to_have_count(0)
+
+
+def test_tab_completes_verbs_and_models(notebook, attach):
+    """In a line of ``%wb``, Tab offers what the place allows, and Enter takes it."""
+    opened = notebook(attach, "", "")
+    opened.run(0)
+    opened.ran(0)
+    keyboard = opened.page.keyboard
+    offered = opened.page.locator(".jp-Completer-item")
+    opened.cell(1).locator(".cm-content").click()
+    keyboard.type("%wb st")
+    keyboard.press("Tab")
+    expect(offered.filter(has_text="status")).to_be_visible()
+    keyboard.press("Enter")
+    expect(opened.cell(1).locator(".cm-content")).to_contain_text("%wb status")
+
+    opened.cell(2).locator(".cm-content").click()
+    keyboard.type("%wb use poc")
+    keyboard.press("Tab")
+    expect(offered.filter(has_text="pocket-mini")).to_be_visible()
+
+
+def test_the_documentation_has_every_verb(notebook, attach):
+    """``%wb?`` shows what ``workbench --help`` does, without leaving the notebook."""
+    opened = notebook(f"{attach}\n%wb?")
+    opened.run(0)
+
+    shown = opened.page.get_by_text("Start a vLLM, see that it is healthy").first
+    expect(shown).to_be_visible()
+    expect(opened.page.get_by_text("telemetry").first).to_be_visible()
+
+
+def test_the_tour_is_walked_with_the_keyboard_alone(notebook, attach):
+    """The cell asks below itself; Enter runs a stop, q ends, and the next cell is free."""
+    opened = notebook(f"{attach}\n%wb tour")
+    opened.run(0)
+    field = opened.output(0).locator("input.jp-Stdin-input").last
+    for number, key in enumerate(("Enter", "s", "q"), 1):
+        expect(opened.output(0)).to_contain_text(f"{number} of 6")
+        expect(field).to_be_focused()
+        if key != "Enter":
+            opened.page.keyboard.press(key)
+        opened.page.keyboard.press("Enter")
+    opened.ran(0)
+
+    expect(opened.output(0)).to_contain_text("ready")
+    expect(opened.output(0)).to_contain_text("The server goes on")
+    opened.idle()

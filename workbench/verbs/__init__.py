@@ -17,6 +17,7 @@ from .models import models, plan
 from .notebooks import run
 from .server import down, logs, restart, status, up, use
 from .telemetry import last_options, last_requests, telemetry
+from .tour import tour
 
 __all__ = [
     "Shown",
@@ -33,6 +34,7 @@ _VERBS = (
     *(models, plan),
     *(chat, smoke, probe, doctor),
     *(telemetry, run),
+    tour,
 )
 
 
