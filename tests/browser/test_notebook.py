@@ -90,7 +90,7 @@ def test_two_tabs_use_one_server(page, lab, notebook, served):
 
 
 @pytest.mark.engine
-@pytest.mark.parametrize("name", ["00_start_here", "01_talk_to_it"])
+@pytest.mark.parametrize("name", ["00_start_here", "01_talk_to_it", "05_what_happened"])
 def test_a_notebook_of_the_course_runs_from_its_first_cell_to_its_last(notebook, served, name):
     """Run All ends at the last cell, and no cell shows an error."""
     opened = notebook(name=f"{name}.ipynb")
