@@ -11,6 +11,8 @@ TYPESCRIPT := notebooks/typescript
 PACKAGES := $(TYPESCRIPT)/node_modules/ready
 # A Cosmos DB on this machine, for the tests only.
 COSMOSDB := tests/telemetry/sinks/cosmosdb
+# What accessibility is checked with, likewise.
+AXE := tests/browser/axe
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test fast lab lint down bench clean
@@ -49,11 +51,11 @@ $(READY): pyproject.toml
 demo: $(READY) $(PACKAGES) ## Start a real vLLM and run all notebooks headless
 	@$(BIN)/workbench run --html
 
-test: $(READY) $(PACKAGES) $(COSMOSDB)/node_modules/ready ## Run all tests: fast ones, those against a real vLLM, the notebooks
+test: $(READY) $(PACKAGES) $(COSMOSDB)/node_modules/ready $(AXE)/node_modules/ready ## Run all tests: fast ones, those against a real vLLM, the notebooks, a browser
 	@$(BIN)/python -m pytest
 
 fast: $(READY) ## Run the tests that start nothing
-	@$(BIN)/python -m pytest -m 'not engine and not processes and not docker' tests
+	@$(BIN)/python -m pytest -m 'not engine and not processes and not docker and not browser' tests
 
 lab: $(READY) $(PACKAGES) ## Open JupyterLab on the first notebook
 	@$(BIN)/jupyter lab notebooks/00_start_here.ipynb
@@ -69,4 +71,4 @@ down: $(READY) ## Stop the server
 
 clean: ## Delete what was made: results, state, engine, environment
 	@if test -x $(BIN)/workbench; then $(BIN)/workbench down; fi
-	@rm -rf results .workbench .engine $(VENV) $(TYPESCRIPT)/node_modules $(COSMOSDB)/node_modules *.egg-info build
+	@rm -rf results .workbench .engine $(VENV) $(TYPESCRIPT)/node_modules $(COSMOSDB)/node_modules $(AXE)/node_modules *.egg-info build

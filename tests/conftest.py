@@ -44,6 +44,7 @@ class Kind(IntEnum):
     ENGINE = 2
     DOCKER = 3
     NOTEBOOK = 4
+    BROWSER = 5
 
 
 class SharedServer:
@@ -145,6 +146,8 @@ def docker_answers() -> bool:
 def _kind(item: pytest.Item) -> Kind:
     if item.path.suffix == ".ipynb":
         return Kind.NOTEBOOK
+    if item.get_closest_marker("browser"):
+        return Kind.BROWSER
     if item.get_closest_marker("docker"):
         return Kind.DOCKER
     if item.get_closest_marker("engine"):

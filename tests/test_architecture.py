@@ -40,7 +40,8 @@ LEVELS = (
         "compat",
         "transcript",
     },
-    {"plots", "views", "verbs", "panels", "terminal", "cells", "magics", "shell", "__main__"},
+    {"plots", "views", "verbs", "panels", "terminal", "cells", "completion", "magics", "shell"}
+    | {"__main__"},
 )
 
 MACHINES = 2

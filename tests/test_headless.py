@@ -129,3 +129,38 @@ def test_no_numbered_notebooks_is_said(tmp_path: Path):
     """An empty folder names what to type instead."""
     with pytest.raises(ConfigError, match="no numbered notebooks"):
         headless.numbered_notebooks(tmp_path)
+
+
+def test_the_index_links_each_page_and_has_its_time(tmp_path: Path):
+    """One page to open first: what was run, whether it went well, how long it took."""
+    good = notebook(tmp_path, "00_good & quick.ipynb", "2 + 2")
+    bad = notebook(tmp_path, "01_bad.ipynb", "1 / 0")
+    runs = run([good, bad], tmp_path / "out", html=True)
+    headless.write_index(runs, tmp_path / "out" / "index.html")
+
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert '<a href="00_good%20%26%20quick.html">00_good &amp; quick.ipynb</a>' in page
+    assert "<td>failed</td><td>0 of 1</td>" in page
+    assert "2 notebooks in" in page
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("model", ["pocket", "pocket-mini"])
+def test_a_notebook_of_the_course_runs_with_either_model(tmp_path: Path, model: str):
+    """One parameter changes the model; what the notebook then shows is that model's."""
+    course = Path(__file__).parent.parent / "notebooks"
+    own = {
+        "WORKBENCH_HOME": str(course.parent),
+        "WORKBENCH_STATE_DIR": str(tmp_path / "state"),
+        "WORKBENCH_PORT": "0",
+    }
+    paths = [course / "00_start_here.ipynb"]
+    (done,) = run(
+        paths, tmp_path / "out", own, parameters={"model": model}, html=True, cell_timeout_s=300
+    )
+
+    assert done.error is None
+    executed = nbformat.read(done.written[0], as_version=4)
+    told = [cell for cell in executed.cells if cell.source.startswith("%wb models --served")]
+    shown = told[0].outputs[0]["data"]["text/plain"]
+    assert model in shown.split()

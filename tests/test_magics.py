@@ -253,6 +253,19 @@ def test_a_cell_is_redrawn_at_most_twenty_times_a_second(shell):
     assert captured.outputs[-1].data == {"text/html": "<p>end</p>", "text/plain": "end"}
 
 
+def test_what_came_too_soon_is_drawn_a_moment_later(shell):
+    """A server that says nothing more for a while has its last words shown."""
+    from IPython.utils.capture import capture_output
+
+    with capture_output() as captured:
+        canvas = Canvas()
+        canvas.draw("<p>One</p>", "One")
+        canvas.draw("<p>One two</p>", "One two")
+        assert eventually(lambda: len(captured.outputs) == 2)
+
+    assert captured.outputs[-1].data["text/plain"] == "One two"
+
+
 def test_what_a_model_says_is_not_html():
     """A kept answer shows its text, whatever is in it."""
     moment = Timings(started_at=datetime.now(UTC), sent_s=0.0, done_s=1.0)

@@ -8,6 +8,7 @@ notebooks that run headless. What a model or a log says is escaped.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -33,16 +34,43 @@ FAINT_STYLE = "opacity:.7;font-variant-numeric:tabular-nums;font-size:90%"
 
 
 class Canvas:
-    """One place in a cell's output that is drawn again and again, but not too often."""
+    """
+    One place in a cell's output that is drawn again and again, but not too often.
+
+    What came too soon after the last drawing is drawn a moment later, by a
+    thread: the server may say nothing more for a while, and its reader sees
+    all that came.
+    """
 
     def __init__(self) -> None:
         self._handle: Any = None  # IPython's DisplayHandle, which is not typed
         self._drawn_s = 0.0
+        self._lock = threading.Lock()
+        self._waiting: tuple[str, str] | None = None
+        self._timer: threading.Timer | None = None
 
     def draw(self, html: str, text: str, *, now: bool = False) -> None:
-        """Replace what is shown; without *now* it may be left out if the last was just drawn."""
-        if not now and time.monotonic() - self._drawn_s < REDRAW_INTERVAL_S:
-            return
+        """Replace what is shown: without *now* soon, and only if nothing newer comes before."""
+        with self._lock:
+            wait_s = self._drawn_s + REDRAW_INTERVAL_S - time.monotonic()
+            if now or wait_s <= 0:
+                self._put(html, text)
+                return
+            self._waiting = (html, text)
+            if self._timer is None:
+                self._timer = threading.Timer(wait_s, self._put_late)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _put_late(self) -> None:
+        with self._lock:
+            if self._waiting is not None:
+                self._put(*self._waiting)
+
+    def _put(self, html: str, text: str) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._waiting = self._timer = None
         bundle = {"text/html": html, "text/plain": text}
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
@@ -158,6 +186,10 @@ class Cell:
                 sys.stdout.write(line + "\n")
         except KeyboardInterrupt:
             return
+
+    def show(self, shown: object) -> None:
+        """Display it, as if it were a cell's last line."""
+        display(shown)
 
     def program(self, source: str) -> None:
         """

@@ -14,9 +14,13 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from . import units
 from .errors import ConfigError, NotebookError
 
 if TYPE_CHECKING:
@@ -26,6 +30,25 @@ if TYPE_CHECKING:
 
 TRACEBACK_LINES = 12
 """Lines of a failing cell's traceback worth showing: the last ones say what happened."""
+
+INDEX = """\
+<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Executed notebooks</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 45em; margin: 2em auto; padding: 0 1em; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+td, th {{ text-align: left; padding: .3em 1.5em .3em 0; border-bottom: 1px solid #ccc; }}
+</style>
+<h1>Executed notebooks</h1>
+<table>
+<tr><th scope="col">notebook</th><th scope="col">result</th><th scope="col">cells</th>\
+<th scope="col">time</th></tr>
+{rows}</table>
+<p>{count} notebooks in {total}, {when}.</p>
+</html>
+"""
 
 KERNEL_LOG_LEVEL = "--IPKernelApp.log_level=CRITICAL"
 """A kernel's own notes (how it is shut down, what its sockets are) would tear the progress bar."""
@@ -297,6 +320,24 @@ def _write_html(path: Path) -> Path:
     page = path.with_suffix(".html")
     page.write_text(body)
     return page
+
+
+def write_index(runs: Sequence[NotebookRun], path: Path) -> None:
+    """Write an HTML page with the notebooks that were run, how they went and how long they took."""
+    rows = "".join(
+        f"<tr><td>{_link(run)}</td><td>{'failed' if run.error else 'ok'}</td>"
+        f"<td>{run.cells_run} of {run.cells}</td><td>{units.seconds(run.duration_s)}</td></tr>\n"
+        for run in runs
+    )
+    total = units.seconds(sum(run.duration_s for run in runs))
+    page = INDEX.format(rows=rows, count=len(runs), total=total, when=f"{datetime.now():%F %R}")
+    path.write_text(page, encoding="utf-8")
+
+
+def _link(run: NotebookRun) -> str:
+    pages = [each.name for each in run.written if each.suffix == ".html"]
+    name = escape(run.notebook.name)
+    return f'<a href="{quote(pages[0])}">{name}</a>' if pages else name
 
 
 def write_junit(runs: Sequence[NotebookRun], path: Path) -> None:

@@ -8,7 +8,7 @@ instance that the shell holds: one session for each notebook.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +16,7 @@ import click
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from . import verbs
+from . import completion, verbs
 from .cells import Cell, generation_html
 from .conversation import Conversation
 from .records import Generation, SamplingParams
@@ -158,6 +158,18 @@ class WorkbenchMagics(Magics):
         """
         return _call(_NotebookVerbs(), line, name="%wb", skin=self.cell)
 
+    def complete(self, _shell: InteractiveShell, event: Any) -> list[str]:
+        """List what the word at the cursor of a line of ``%wb`` may become."""
+        _, _, line = event.line.lstrip().partition("%wb")
+        return completion.candidates(_NotebookVerbs(), line, event.symbol, self._known_names)
+
+    def _known_names(self) -> dict[str, Iterable[str]]:
+        from .catalogue import entries, local_models
+        from .panels import PANELS
+
+        models_dir = self.cell.session.settings.models_dir
+        return {"model": {*local_models(models_dir), *entries(models_dir)}, "panel": PANELS}
+
     @cell_magic
     def chat(self, line: str, cell: str) -> None:
         """
@@ -216,6 +228,12 @@ class WorkbenchMagics(Magics):
             self.cell.program(cell)
 
 
+def _help() -> str:
+    """Write what ``%wb --help`` shows, for ``%wb?``."""
+    group = _NotebookVerbs()
+    return group.get_help(click.Context(group, info_name="%wb"))
+
+
 def _call(command: click.Command, line: str, *, name: str, skin: Cell) -> Any:
     """Run a click command in this process; wrong arguments are one line, with a suggestion."""
     try:
@@ -230,10 +248,15 @@ def _call(command: click.Command, line: str, *, name: str, skin: Cell) -> Any:
     return None if isinstance(shown, int) else shown
 
 
+WorkbenchMagics.wb.__doc__ = f"{WorkbenchMagics.wb.__doc__}\n\n{_help()}"
+
+
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Register the magics; loading again keeps the session that is there."""
     if not isinstance(shell.magics_manager.registry.get("WorkbenchMagics"), WorkbenchMagics):
-        shell.register_magics(WorkbenchMagics(shell))
+        magics = WorkbenchMagics(shell)
+        shell.register_magics(magics)
+        shell.set_hook("complete_command", magics.complete, str_key="%wb")
         # Records are plain values and know no HTML; the notebook does.
         _html_formatter(shell).for_type(Generation, generation_html)
 
@@ -244,6 +267,7 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     found = shell.magics_manager.registry.pop("WorkbenchMagics", None)
     if isinstance(found, WorkbenchMagics):
         found.cell.session.close()
+    shell.strdispatchers["complete_command"].strs.pop("%wb", None)
     for kind, name in (("line", "wb"), ("cell", "chat"), ("cell", "ts")):
         shell.magics_manager.magics[kind].pop(name, None)
 

@@ -45,7 +45,8 @@ class Terminal:
 
     @contextmanager
     def configured(self, **arguments: Any) -> Iterator[Session]:
-        """Make the session with these settings; a shell's command has only one."""
+        """Make the session with these settings; a shell's command has only one at a time."""
+        self.close()
         self._session = Session(**arguments)
         yield self._session
 
@@ -53,6 +54,10 @@ class Terminal:
         """Release the session, if there is one."""
         if self._session is not None:
             self._session.close()
+
+    def show(self, shown: object) -> None:
+        """Print it."""
+        print(shown)  # noqa: T201  # a terminal's way
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[Progress], None]]:

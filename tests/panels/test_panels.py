@@ -161,6 +161,7 @@ def test_models_are_listed_with_what_can_be_done(project: Path, monkeypatch: pyt
 
         assert 'data-model="pocket-mini"' in browser.page
         assert browser.page.count('class="wb-item"') == len(session.inventory())
+        assert eventually(lambda: "disabled" not in browser.page)
         browser.says("plan", model="pocket")
         assert idle(browser)
         assert "weights" in browser.page

@@ -153,7 +153,10 @@ def table(
     Args:
         acts: HTML for a last cell of each row.
     """
-    head = "".join(f"<th scope='col'>{text(name)}</th>" for name in view.columns)
+    head = "".join(
+        f"<th scope='col'{' class=wb-number' if _is_numeric(view, at) else ''}>{text(name)}</th>"
+        for at, name in enumerate(view.columns)
+    )
     if view.columns and acts:
         head += "<th scope='col'><span class='wb-spoken'>actions</span></th>"
     body = []

@@ -38,18 +38,17 @@ class ModelsPanel(Panel):
 
     def look(self) -> None:
         """List the models."""
-        self._items = items = self.session.inventory()
-        busy = self.is_busy
-        self.show("list", lambda: _list(items, busy=busy))
+        self._items = self.session.inventory()
+        self._show_list()
 
     def first_seen(self) -> None:
         """List them when somebody looks."""
-        self.work(self.look)
+        self.work(self.look, then=self._show_list)
 
     def do_refresh(self, _values: Mapping[str, Any]) -> None:
         """List the models again."""
         self.no_error()
-        self.work(self.look)
+        self.work(self.look, then=self._show_list)
 
     def do_plan(self, values: Mapping[str, Any]) -> None:
         """Say what would take how much memory."""
@@ -89,8 +88,12 @@ class ModelsPanel(Panel):
     def _clear(self) -> None:
         self.no_error()
         self.show("result", "")
+        self._show_list()
+
+    def _show_list(self) -> None:
+        # Whether more can be begun is asked when it is drawn: a list is work itself.
         items = self._items
-        self.show("list", lambda: _list(items, busy=True))
+        self.show("list", lambda: _list(items, busy=self.is_busy))
 
     def _result(self, view: View) -> None:
         self.show("result", lambda: result(view))

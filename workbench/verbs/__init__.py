@@ -21,6 +21,7 @@ from .notebooks import run
 from .report import report
 from .server import down, logs, restart, status, up, use
 from .telemetry import last_options, last_requests, telemetry
+from .tour import tour
 
 __all__ = [
     "Shown",
@@ -38,6 +39,7 @@ _VERBS = (
     *(chat, smoke, probe, doctor),
     *(bench, compare),
     *(telemetry, run, report, migrate),
+    tour,
 )
 
 

@@ -47,6 +47,10 @@ class Skin(Protocol):
         """Write lines of text as they come."""
         ...
 
+    def show(self, shown: object) -> None:
+        """Show what a verb returned, where it is not the last thing that is shown."""
+        ...
+
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the option that asks for JSON."""

@@ -28,7 +28,7 @@ from .base import Shown, Skin, json_option, server_options, shown
     metavar="NAME VALUE",
     help="A value for the notebooks' parameters cell.",
 )
-@click.option("--html", is_flag=True, help="Write an HTML page of each as well.")
+@click.option("--html", is_flag=True, help="Write an HTML page of each, and an index.html.")
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="JUnit XML for CI.")
 @click.option(
     "--out",
@@ -71,6 +71,8 @@ def run(  # click passes all but the skin by name
             runs = batch.run(headless.environment_for(session))
         finally:
             session.down(only_mine=True)
+    if html:
+        headless.write_index(runs, batch.out / "index.html")
     if junit:
         headless.write_junit(runs, junit)
     return shown(views.runs_view(runs), as_json)
