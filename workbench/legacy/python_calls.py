@@ -4,20 +4,20 @@ Calls in Python that talk to a model, each with what it becomes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from enum import Enum, auto
 
 import libcst as cst
 
-from .answers import Edit, UncertainError, with_path
-from .arguments import Given, Moved, call_items, code, dict_items, move, move_server, written
+from .answers import Edit
+from .arguments import Given, Moved, call_items, code, move_server, written
 from .holders import LLAMA_MODULES, OBJECTS
-from .parameters import Interface, parameter_map
+from .parameters import parameter_map
 from .places import ADAPTER, Place, State
 from .python import Work, one_line
+from .python_by_hand import by_hand
 from .python_langchain import langchain
-from .urls_in_code import LOCAL, PUBLIC, address, is_public, known_path
+from .python_requests import ASYNC, Asked, items_touched, request
+from .urls_in_code import LOCAL, address
 
 MAP = parameter_map()
 
@@ -31,8 +31,6 @@ OLLAMA_DECIDE = {
     "list": "/api/tags",
 }
 
-POSTS = {"requests.post", "httpx.post", "requests.Session.post"}
-ASKS = ("post", "get", "request", "stream")
 
 GRAMMARS = tuple(f"{module}.LlamaGrammar" for module in (*LLAMA_MODULES, "llama_cpp.llama_grammar"))
 
@@ -42,14 +40,6 @@ def _is_inside(name: str) -> bool:
     moved = (*OBJECTS, *GRAMMARS)
     is_moved = name in LLAMA_MODULES or name.startswith(tuple(f"{each}." for each in moved))
     return name.startswith("llama_cpp.") and not (is_moved or name in moved)
-
-
-class Asked(Enum):
-    """Whom a call asks: the object before the dot, the object that is called, or the module."""
-
-    OWNER = auto()
-    ITSELF = auto()
-    ADAPTER = auto()
 
 
 class Calls(cst.CSTVisitor):
@@ -254,7 +244,7 @@ def _of_object(work: Work, node: cst.Call) -> bool:
     kind = work.names.kind_of(node.func)
     if kind in ("llama_cpp", "ctransformers") and not work.qualified(node.func) & set(_CLASSES):
         name = "llama_completion" if kind == "llama_cpp" else "ctransformers"
-        _request(work, node, MAP.interfaces[name], Asked.ITSELF)
+        request(work, node, MAP.interfaces[name], Asked.ITSELF)
         return True
     if not isinstance(node.func, cst.Attribute):
         return False
@@ -263,7 +253,7 @@ def _of_object(work: Work, node: cst.Call) -> bool:
     if owner != "llama_cpp" and not (owner is None and method in UNMISTAKABLE):
         return False
     if method in MAP.methods:
-        _request(work, node, MAP.methods[method], Asked.OWNER)
+        request(work, node, MAP.methods[method], Asked.OWNER)
     elif method not in MAP.method_same:
         _of_library(work, node, method)
     return True
@@ -291,223 +281,12 @@ def _ollama(work: Work, node: cst.Call) -> bool:
         work.add(node, f"Ollama: {method}", None, items=(2,), decide=[ASYNC])
     elif method in OLLAMA_CALLS:
         asked_of = Asked.ADAPTER if of_module else Asked.OWNER
-        _request(work, node, MAP.interfaces[OLLAMA_CALLS[method]], asked_of)
+        request(work, node, MAP.interfaces[OLLAMA_CALLS[method]], asked_of)
     else:
         path = OLLAMA_DECIDE.get(method)
         decide = MAP.path_decide[path] if path else f"{ADAPTER} has no {method}"
         work.add(node, f"Ollama: {method}", None, items=(2,), decide=[decide])
     return True
-
-
-ASYNC = (
-    f"{ADAPTER} waits for its answers: await openai.AsyncOpenAI(**{ADAPTER}.SERVER)"
-    ".chat.completions.create(model=…) in code that must not"
-)
-
-
-def _by_hand(work: Work, node: cst.Call) -> bool:
-    """``requests.post("http://localhost:8080/completion", json=…)``."""
-    asks = _asks_by_hand(work, node)
-    if asks is None:
-        return False
-    # `request("POST", url)`; what is more than an address is said by name, but for the body.
-    given = call_items(
-        node, ("method", "url") if asks in _NAMES_METHOD else ("url", "data", "json")
-    )
-    said = next((each.value for each in given or () if each.name == "url"), None)
-    url = "" if said is None else address(said, work.names.texts)
-    if url.startswith("/") and _of_client(work, node):
-        url = f"{{}}{url}"
-    path = known_path(url, "\n".join(work.lines))
-    if given and path is None and _seems_asked(work, given, url):
-        decide = f"where this goes is not in sight; {ADAPTER}.chat(…) or complete(…) asks a model"
-        work.add(node, f"by hand: {asks.upper()}", None, items=(2, 6, 7), decide=[decide])
-        return True
-    if given is None or path is None:
-        return False
-    title = f"by hand: {asks.upper()} {path}"
-    if path in MAP.path_decide:
-        work.add(node, title, None, items=(2,), decide=[MAP.path_decide[path]])
-        return True
-    is_plain = bool(work.qualified(node.func) & POSTS) or (
-        asks == "post" and _of_client(work, node) == "http"
-    )
-    body, line = _body(work, given)
-    if not is_plain or body is None or is_public(url):
-        why = "what it sends, or how its answer is read, is not in sight here"
-        if not is_plain and not any(_module(name) in _FROM for name in work.qualified(node.func)):
-            why = ASYNC
-        becomes = f"{ADAPTER}.{MAP.paths[path].becomes}(…) asks it"
-        decide = f"{PUBLIC}: {path}" if is_public(url) else f"{becomes}; {why}"
-        work.add(node, title, None, items=(2, 6, 7), decide=[decide])
-        return True
-    timeout = [each for each in given if each.name == "timeout"]
-    asked, away = MAP.paths[path], _not_sent(given)
-    done = _request(work, node, asked, Asked.ADAPTER, body=body, more=timeout, decide=away)
-    if done and line is not None:
-        work.edits[line] = lambda _updated: cst.RemoveFromParent()
-    return True
-
-
-_NAMES_METHOD = ("request", "stream")
-
-
-def _asks_by_hand(work: Work, node: cst.Call) -> str | None:
-    """Return what a call may ask with: ``post`` of anything, or a function that was imported."""
-    if isinstance(node.func, cst.Attribute) and node.func.attr.value in ASKS:
-        return node.func.attr.value
-    names = (name.rpartition(".") for name in work.qualified(node.func))
-    return next((name for module, _dot, name in names if name in _FROM.get(module, ())), None)
-
-
-def _module(name: str) -> str:
-    return name.rpartition(".")[0]
-
-
-_FROM = {"requests": ASKS, "httpx": ASKS, "urllib.request": ("urlopen", "Request")}
-
-
-def _seems_asked(work: Work, given: Sequence[Given], url: str) -> bool:
-    """Tell whether what is sent looks like a request to a model, where the address is not known."""
-    body, _line = _body(work, given)
-    names = {each.name for each in dict_items(body) or ()} if body else set()
-    is_one = names >= {"model", "messages"} or names >= {"model", "prompt"}
-    return bool(_UNKNOWN.fullmatch(url)) and (is_one or "n_predict" in names)
-
-
-_UNKNOWN = re.compile(r"\{[^{}]*\}")
-
-
-def _of_client(work: Work, node: cst.Call) -> str | None:
-    """Tell what kind of HTTP client is asked, if one is."""
-    owner = node.func.value if isinstance(node.func, cst.Attribute) else None
-    kind = work.names.kind_of(owner)
-    return kind if kind in ("http", "http_async") else None
-
-
-def _not_sent(given: Sequence[Given]) -> list[str]:
-    """Name what went along with a request, and does not any more."""
-    moved = ("url", "json", "data", "timeout")
-    return [
-        f"{each.name or '**'}={code(each.value)} went with this request and does not now: "
-        "extra_headers=, or the client in llm_client.py"
-        for each in given
-        if each.name not in moved and not (each.name == "headers" and _says_only_json(each.value))
-    ]
-
-
-def _says_only_json(headers: cst.BaseExpression) -> bool:
-    items = dict_items(headers)
-    return items is not None and {str(each.name).lower() for each in items} <= {"content-type"}
-
-
-def _body(work: Work, given: Sequence[Given]) -> tuple[cst.Dict | None, cst.CSTNode | None]:
-    """Find the dictionary that is sent: written there, or just before and used once."""
-    value = next((each.value for each in given if each.name in ("json", "data")), None)
-    if isinstance(value, cst.Call) and work.qualified(value.func) & {"json.dumps"} and value.args:
-        value = value.args[0].value
-    line = None
-    if isinstance(value, cst.Name):
-        value, line = _written_before(work, value)
-    if isinstance(value, cst.Dict) and dict_items(value) is not None:
-        return value, line
-    return None, None
-
-
-def _written_before(
-    work: Work, name: cst.Name
-) -> tuple[cst.BaseExpression | None, cst.CSTNode | None]:
-    scope = work.answers.scopes[name]
-    assignments = list(scope[name.value]) if scope else []
-    if len(assignments) != 1 or len(list(assignments[0].references)) != 1:
-        return None, None
-    target = getattr(assignments[0], "node", None)
-    statement = target and work.answers.parents.get(work.answers.parents.get(target))  # type: ignore[arg-type]
-    if not isinstance(statement, cst.Assign) or not isinstance(statement.value, cst.Dict):
-        return None, None
-    line = work.answers.parents[statement]
-    if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1:
-        return statement.value, line
-    return None, None
-
-
-def _request(
-    work: Work,
-    node: cst.Call,
-    interface: Interface,
-    asked_of: Asked,
-    *,
-    body: cst.Dict | None = None,
-    more: Sequence[Given] = (),
-    decide: Sequence[str] = (),
-) -> bool:
-    """Move a request: its arguments, and what is read of its answer. Tell whether that is sure."""
-    given = dict_items(body) if body else call_items(node, interface.positional)
-    if given is None:
-        untold = f"{interface.becomes}(…) takes its arguments by name; these cannot be told"
-        work.add(node, interface.title, None, items=(2, 4), decide=[untold])
-        return False
-    streams = any(each.name == "stream" and code(each.value) != "False" for each in given)
-    if body is not None and interface.table == "ollama":
-        # Ollama's own default, over HTTP.
-        streams = streams or all(each.name != "stream" for each in given)
-    items = _items(given, streams)
-    try:
-        if work.answers.f_string(node):
-            raise UncertainError("it stands inside an f-string")
-        if streams and interface.answer.get("") is not None:
-            raise UncertainError("its stream gives text, and now gives dictionaries")
-        edits = work.answers.edits(node, interface, http=body is not None, streams=streams)
-    except UncertainError as unsure:
-        why = f"{ADAPTER}.{interface.becomes}(…) asks it, but {unsure}"
-        work.add(node, interface.title, None, items=items, decide=[why])
-        return False
-    work.edits |= edits
-    moved = move(interface, given)
-    work.adapters.add(f"{ADAPTER}.py")
-    if asked_of is Asked.ADAPTER:
-        work.imports.add(ADAPTER)
-    work.add(
-        node,
-        interface.title,
-        _asks(interface, asked_of, [*moved.all_arguments(), *more], body or node),
-        items=items,
-        changes=[*moved.changes, *([interface.change] if interface.change else [])],
-        decide=[*moved.decide, *decide],
-    )
-    return True
-
-
-def _asked(asked_of: Asked, call: cst.Call) -> cst.BaseExpression:
-    """Return what is asked, as it is after changes inside it: ``Llama(…).create_embedding(…)``."""
-    if asked_of is Asked.ADAPTER:
-        return cst.Name(ADAPTER)
-    if asked_of is Asked.OWNER:
-        assert isinstance(call.func, cst.Attribute)
-        return call.func.value
-    return call.func
-
-
-def _asks(
-    interface: Interface,
-    asked_of: Asked,
-    arguments: Sequence[Given],
-    like: cst.Call | cst.Dict,
-) -> Edit:
-    def edit(updated: cst.CSTNode) -> cst.CSTNode:
-        assert isinstance(updated, cst.Call)
-        func = cst.Attribute(_asked(asked_of, updated), cst.Name(interface.becomes))
-        call = updated.with_changes(func=func, **written(arguments, like))
-        return with_path(call, interface.answer[""]) if "" in interface.answer else call
-
-    return edit
-
-
-def _items(given: Sequence[Given], streams: bool) -> tuple[int, ...]:
-    """Name the points of the checklist that a request touches."""
-    names = {each.name for each in given}
-    tools = names & {"tools", "functions", "tool_choice", "function_call", "messages", "system"}
-    return (2, *((3,) if streams else ()), 4, *((5,) if tools else ()), 6, 7)
 
 
 def _moved(work: Work, node: cst.Call) -> bool:
@@ -523,7 +302,7 @@ def _moved(work: Work, node: cst.Call) -> bool:
         if of_object and _left_over(work, node, node.func.attr.value):
             return True
         kind = of_module or ({"moved"} if of_object else set())
-        items = _items(call_items(node, ("messages",)) or (), _streams(node))
+        items = items_touched(call_items(node, ("messages",)) or (), _streams(node))
     if kind:
         place = Place(
             line=work.line(node),
@@ -554,4 +333,4 @@ def _streams(node: cst.Call) -> bool:
     )
 
 
-_LOOKS = (_constructor, _openai_model, _grammar, _of_object, _ollama, _by_hand, _moved, langchain)
+_LOOKS = (_constructor, _openai_model, _grammar, _of_object, _ollama, by_hand, _moved, langchain)
