@@ -358,6 +358,15 @@ def test_what_a_model_is_asked_out_of_sight_is_told_of(line: str, word: str):
     assert after(moved) == moved
 
 
+def test_a_model_is_asked_where_it_is_made():
+    """`Llama("m")("a")`: the outer call is a request, and its prompt is kept."""
+    made = after("from llama_cpp import Llama\nprint(Llama('m')('a')['choices'][0]['text'])\n")
+
+    assert "LLM().complete(\n    prompt='a'," in made
+    assert made.rstrip().endswith(")['choices'][0]['text'])")
+    assert "# migrate" not in made
+
+
 def test_ollamas_functions_are_known_by_their_own_names():
     """`from ollama import chat`; and those that have no counterpart are asked about."""
     moved = after(

@@ -74,6 +74,8 @@ class Holders(cst.CSTVisitor):
 
     def qualified(self, node: cst.CSTNode) -> set[str]:
         """Return what a name means, through the module's imports."""
+        if not isinstance(node, cst.Name | cst.Attribute):
+            return set()  # libcst calls `Llama(…)` and `Llama[0]` by the name `Llama`, too
         found = self._names.get(node, ())
         return {each.name for each in (found() if callable(found) else found)}
 
