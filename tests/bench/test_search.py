@@ -141,6 +141,25 @@ def test_trials_are_bounded():
     assert answer.rate_rps == 16
 
 
+def test_time_that_is_spent_ends_it_with_what_was_found():
+    """Over after three trials: 1, 2, 4 meet, and the rate that comes next is not tried."""
+    server = Server(good_to=10, keeps_up_to=100)
+    answer = search(server, start_rps=1, is_over=lambda: len(server.asked) == 3)
+
+    assert server.asked == [1, 2, 4]
+    assert (answer.rate_rps, answer.why) == (4, "its time is spent")
+
+
+def test_no_repeat_begins_when_the_time_is_spent():
+    """What one trial of an unclear rate says is what there is, and it is called unsure."""
+    server = Server(good_to=1, keeps_up_to=100, count=20)
+    answer = search(server, start_rps=1, is_over=lambda: True)
+
+    assert server.asked == [1]
+    assert [level.sure for level in answer.levels] == [False]
+    assert answer.rate_rps == 1
+
+
 @pytest.mark.parametrize(("goodput", "count"), [(0.99, 381), (0.9, 35), (0.5, 4)])
 def test_so_many_good_ones_are_needed_to_be_sure(goodput: float, count: int):
     """n / (n + 3.8415) > goodput: 381 / 384.84 = 0.99002, and 380 / 383.84 = 0.98999."""

@@ -149,6 +149,7 @@ def search(
     repeats: int = REPEATS,
     tolerance: float = TOLERANCE,
     most_trials: int = MOST_TRIALS,
+    is_over: Callable[[], bool] = lambda: False,
     on_level: Callable[[Level], None] = lambda _level: None,
 ) -> Found:
     """
@@ -160,19 +161,25 @@ def search(
         start_rps: What to begin with; any guess will do.
 
         repeats: How often a rate is measured at most.
+
+        is_over: Asked after each trial whether the time for all of it is spent.
     """
     levels: list[Level] = []
     left = most_trials
     while True:
         met, missed = _bounds(levels)
         rate_rps, why = _next(met, missed, start_rps=start_rps, tolerance=tolerance)
+        if rate_rps is not None and levels and is_over():
+            rate_rps, why = None, "its time is spent"
         if rate_rps is None or left == 0:
             why = why or f"{most_trials} trials are spent"
             return Found(
                 goodput=goodput, rate_rps=met, missed_rps=missed, levels=tuple(levels), why=why
             )
         try:
-            level = judged(measure, rate_rps, goodput=goodput, repeats=min(repeats, left))
+            level = judged(
+                measure, rate_rps, goodput=goodput, repeats=min(repeats, left), is_over=is_over
+            )
         except KeyboardInterrupt:
             return Found(
                 goodput=goodput,
@@ -186,13 +193,20 @@ def search(
         on_level(level)
 
 
-def judged(measure: Measure, rate_rps: float, *, goodput: float, repeats: int) -> Level:
+def judged(
+    measure: Measure,
+    rate_rps: float,
+    *,
+    goodput: float,
+    repeats: int,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Level:
     """Measure at one rate until it is clear, or often enough."""
     trials: list[Trial] = []
     while True:
         trials.append(measure(rate_rps, len(trials)))
         level = level_of(trials, goodput=goodput)
-        if level.sure or len(trials) >= repeats:
+        if level.sure or len(trials) >= repeats or is_over():
             return level
 
 
