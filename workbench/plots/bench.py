@@ -49,8 +49,10 @@ def against_load(results: Sequence[Result]) -> Figure:
             _percentile_line(axes, [_load(each) for each in ordered], found, percent, colour)
         _limit(axes, _limit_of(ordered, f"{name}_s"))
         axes.set_ylabel(name.upper(), color=INK)
-        axes.set_yscale("log")
-        time_axis(axes.yaxis)
+        # Answers that come whole have a TPOT of nothing, for which a logarithm has no place.
+        if max((each.mean.value for each in found if each is not None), default=1.0) > 0:
+            axes.set_yscale("log")
+            time_axis(axes.yaxis)
         _load_axis(axes, ordered)
     panels[0].tick_params(labelbottom=False)
     panels[1].set_xlabel(_load_label(ordered), color=INK)
