@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import statistics
@@ -67,6 +68,7 @@ def cluster() -> Iterator[str]:
         from ray.cluster_utils import Cluster
 
         made, port = Cluster(), free_port()
+        on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             started(made, include_dashboard=False, ray_client_server_port=port)
             started(made)
@@ -75,6 +77,8 @@ def cluster() -> Iterator[str]:
                 yield address
         finally:
             made.shutdown()
+            signal.signal(signal.SIGTERM, on_sigterm)
+            gc.collect()  # while its unclosed files are no warning of another test
 
 
 def test_two_nodes_send_one_load(cluster: str):
