@@ -123,8 +123,8 @@ class Cell:
         yield draw
         if latest and latest[0].unit == "s":  # not when all that was to do was a download
             canvas.draw(*_finished_forms(latest[0]), now=True)
-        if latest and latest[0].unit == "checks":
-            canvas.draw(*_line_forms(f"✓ {latest[0].done:.0f} checks"), now=True)
+        if latest and latest[0].unit in ("checks", "requests"):
+            canvas.draw(*_line_forms(f"✓ {latest[0].done:.0f} {latest[0].unit}"), now=True)
 
     def forget(self) -> None:
         """Have no last answer any more."""
