@@ -141,6 +141,17 @@ def test_trials_are_bounded():
     assert answer.rate_rps == 16
 
 
+def test_a_search_whose_time_is_up_says_what_it_found():
+    """After two trials: one rate that met, and no second look at what is not clear."""
+    server = Server(good_to=100, keeps_up_to=100, count=20)
+    answer = search(server, start_rps=1, goodput=0.99, has_time=lambda: len(server.asked) < 2)
+
+    assert server.asked == [1, 1]
+    assert answer.rate_rps == 1
+    assert not answer.levels[0].sure
+    assert answer.why == "the time is up"
+
+
 @pytest.mark.parametrize(("goodput", "count"), [(0.99, 381), (0.9, 35), (0.5, 4)])
 def test_so_many_good_ones_are_needed_to_be_sure(goodput: float, count: int):
     """n / (n + 3.8415) > goodput: 381 / 384.84 = 0.99002, and 380 / 383.84 = 0.98999."""

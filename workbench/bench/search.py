@@ -150,6 +150,7 @@ def search(
     repeats: int = REPEATS,
     tolerance: float = TOLERANCE,
     most_trials: int = MOST_TRIALS,
+    has_time: Callable[[], bool] = lambda: True,
     on_level: Callable[[Level], None] = lambda _level: None,
 ) -> Found:
     """
@@ -161,39 +162,50 @@ def search(
         start_rps: What to begin with; any guess will do.
 
         repeats: How often a rate is measured at most.
+
+        has_time: Asked before each trial but the first.
     """
     levels: list[Level] = []
     left = most_trials
-    while True:
+
+    def found(why: str) -> Found:
         met, missed = _bounds(levels)
-        rate_rps, why = _next(met, missed, start_rps=start_rps, tolerance=tolerance)
-        if rate_rps is None or left == 0:
-            why = why or f"{most_trials} trials are spent"
-            return Found(
-                goodput=goodput, rate_rps=met, missed_rps=missed, levels=tuple(levels), why=why
-            )
+        return Found(
+            goodput=goodput, rate_rps=met, missed_rps=missed, levels=tuple(levels), why=why
+        )
+
+    while True:
+        rate_rps, why = _next(*_bounds(levels), start_rps=start_rps, tolerance=tolerance)
+        if rate_rps is None:
+            return found(why)
+        if left == 0:
+            return found(f"{most_trials} trials are spent")
+        if levels and not has_time():
+            return found("the time is up")
+        times = min(repeats, left)
         try:
-            level = judged(measure, rate_rps, goodput=goodput, repeats=min(repeats, left))
+            level = judged(measure, rate_rps, goodput=goodput, repeats=times, has_time=has_time)
         except KeyboardInterrupt:
-            return Found(
-                goodput=goodput,
-                rate_rps=met,
-                missed_rps=missed,
-                levels=tuple(levels),
-                why="it was interrupted",
-            )
+            return found("it was interrupted")
         levels.append(level)
         left -= len(level.trials)
         on_level(level)
 
 
-def judged(measure: Measure, rate_rps: float, *, goodput: float, repeats: int) -> Level:
-    """Measure at one rate until it is clear, or often enough."""
+def judged(
+    measure: Measure,
+    rate_rps: float,
+    *,
+    goodput: float,
+    repeats: int,
+    has_time: Callable[[], bool] = lambda: True,
+) -> Level:
+    """Measure at one rate until it is clear, or often enough, or there is no time for more."""
     trials: list[Trial] = []
     while True:
         trials.append(measure(rate_rps, len(trials)))
         level = level_of(trials, goodput=goodput)
-        if level.sure or len(trials) >= repeats:
+        if level.sure or len(trials) >= repeats or not has_time():
             return level
 
 

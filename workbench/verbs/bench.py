@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..bench.result import Result
 
 from .base import Shown, Skin, json_option, shown
+from .types import Duration
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
@@ -156,6 +157,12 @@ def beside_options(command: Any) -> Any:
             help="Find it for lengths and limits that are usual for this.",
         ),
         click.option(
+            "--budget",
+            "budget_s",
+            type=Duration(),
+            help="End the search after so long, with what is found: 90s, 10m. [default: no limit]",
+        ),
+        click.option(
             "--sweep", type=click.IntRange(4), help="Concurrencies 1, 2, 4 … up to this one."
         ),
         click.option("--gpu", help="The server's card, for what its memory allows: 7900xtx."),
@@ -192,6 +199,7 @@ def bench(
     slo: str | None,
     goodput: float | None,
     preset: str | None,
+    budget_s: float | None,
     sweep: int | None,
     gpu: str | None,
     watts: str | None,
@@ -223,8 +231,12 @@ def bench(
         if ramp or load["trace"] or load["concurrency"]:
             raise click.UsageError("A search makes its own loads, by rates.")
         options = {"slo": slo, "goodput": goodput, "preset": preset, "body": body}
+        if budget_s:
+            options["budget_s"] = budget_s
         with _at(skin.session, base_url) as session:
             return shown(_search(skin, session, keep, options | load), as_json)
+    if budget_s:
+        raise click.UsageError("--budget is a search's: with --goodput or --preset.")
     from ..bench import beside
 
     power, metered = _power(watts, price)
