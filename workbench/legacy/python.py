@@ -5,7 +5,8 @@ Python: what talks to a model, and the same code over ``llm_client``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import libcst as cst
@@ -173,6 +174,7 @@ class _Editor(cst.CSTTransformer):
         super().__init__()
         self.work = work
         self.above: dict[cst.CSTNode, list[str]] = {}
+        self.kept: dict[cst.CSTNode, list[str]] = {}
         for node, text in work.notes if with_notes else ():
             statement = work.statement(node)
             there = comments_above(work.lines, work.line(statement))
@@ -184,14 +186,60 @@ class _Editor(cst.CSTTransformer):
     ) -> object:
         edit = self.work.edits.get(original_node)
         after = edit(updated_node) if edit else updated_node
-        if original_node in self.above and isinstance(after, cst.CSTNode):
-            lines = [
-                cst.EmptyLine(comment=cst.Comment(line))
-                for text in self.above[original_node]
-                for line in comment_lines(text)
-            ]
-            after = after.with_changes(leading_lines=[*after.leading_lines, *lines])  # type: ignore[attr-defined]
-        return after
+        if edit:
+            self._keep(original_node, lost_comments(updated_node, after))
+        written = [*self.kept.pop(original_node, ())]
+        written += [
+            line for text in self.above.get(original_node, ()) for line in comment_lines(text)
+        ]
+        return _with_lines(after, written) if written else after
+
+    def _keep(self, node: cst.CSTNode, comments: Sequence[str]) -> None:
+        """Keep comments of code that goes: above its statement, or above the next one."""
+        if not comments:
+            return
+        statement = self.work.statement(node)
+        if node is statement:
+            block = self.work.answers.parents[statement]
+            body = getattr(block, "body", ())
+            later = body[body.index(statement) + 1 :] if statement in body else ()
+            statement = later[0] if later else block
+        self.kept.setdefault(statement, []).extend(comments)
+
+
+def _with_lines(node: object, written: Sequence[str]) -> object:
+    """Write comments above a statement, or at the end of a block."""
+    lines = [cst.EmptyLine(comment=cst.Comment(line)) for line in written]
+    if isinstance(node, cst.FlattenSentinel):
+        first, *rest = node
+        return cst.FlattenSentinel([_with_lines(first, written), *rest])
+    if isinstance(node, cst.Module | cst.IndentedBlock):
+        return node.with_changes(footer=[*lines, *node.footer])
+    if not isinstance(node, STATEMENTS):
+        return node  # it goes too, with what was to be said of it
+    return node.with_changes(leading_lines=[*node.leading_lines, *lines])
+
+
+def lost_comments(before: cst.CSTNode, after: object) -> list[str]:
+    """List the comments that an edit would take away; those for tools go with their code."""
+    rest = Counter(_comments(after))
+    lost = []
+    for comment in _comments(before):
+        rest[comment] -= 1
+        if rest[comment] < 0 and not _FOR_TOOLS.match(comment):
+            lost.append(comment)
+    return lost
+
+
+_FOR_TOOLS = re.compile(r"#\s*(?:type:|noqa|pragma|pylint|fmt:|pyright|mypy|ruff|isort)")
+
+
+def _comments(node: object) -> Iterator[str]:
+    if isinstance(node, cst.Comment):
+        yield node.value
+    children = node.children if isinstance(node, cst.CSTNode) else ()
+    for child in node if isinstance(node, cst.FlattenSentinel) else children:
+        yield from _comments(child)
 
 
 __all__ = ["QualifiedName", "UncertainError", "Work", "one_line", "read_python"]

@@ -24,18 +24,34 @@ RENAMED = {f"{module}.Llama" for module in LLAMA_MODULES}
 
 def imports(work: Work) -> None:
     """Rewrite the imports, and the names that they gave."""
-    if not work.found:
-        return
-    _rename(work)
     statements = [
         (line, statement)
         for line in _lines(work.wrapper.module)
         for statement in line.body
         if isinstance(statement, cst.Import | cst.ImportFrom)
     ]
+    if not work.found:
+        _ask_what_for(work, [statement for _line, statement in statements])
+        return
+    _rename(work)
     for line, statement in statements:
         _rewrite(work, line, statement)
     _insert(work, [line for line, _statement in statements])
+
+
+def _ask_what_for(work: Work, statements: Sequence[cst.Import | cst.ImportFrom]) -> None:
+    """Ask about an old library that is imported, and of which no use is known."""
+    for statement in statements:
+        libraries = {module.split(".")[0] for module in _modules(statement)} & {*OLD}
+        for library in sorted(libraries):
+            decide = [f"{library} is imported, and what is done with it is not in sight"]
+            work.add(statement, f"imports {library}", None, items=(2,), decide=decide)
+
+
+def _modules(statement: cst.Import | cst.ImportFrom) -> list[str]:
+    if isinstance(statement, cst.Import):
+        return [code(alias.name) for alias in statement.names]
+    return [code(statement.module)] if statement.module and not statement.relative else []
 
 
 def _lines(module: cst.Module) -> list[cst.SimpleStatementLine]:
@@ -122,9 +138,9 @@ def _rewrite_from(work: Work, line: cst.SimpleStatementLine, statement: cst.Impo
             for alias in statement.names
             if code(alias.name) != "Llama" and not _unused(work, statement, _bound(alias))
         ]
-        for alias in rest:
-            decide = f"{code(alias.name)} of llama_cpp has no counterpart here"
-            work.notes.append((statement, decide))
+        for name in [code(alias.name) for alias in rest if not _is_told(work, statement, alias)]:
+            decide = [f"{name} of llama_cpp has no counterpart here"]
+            work.add(statement, f"llama-cpp-python: {name}", None, items=(2,), decide=decide)
         _replace(work, line, statement, new, rest)
     elif module.split(".")[0] in OLD or any(
         f"{module}.{name}" in parameter_map().langchain for name in names
@@ -132,6 +148,26 @@ def _rewrite_from(work: Work, line: cst.SimpleStatementLine, statement: cst.Impo
         rest = [each for each in statement.names if not _unused(work, statement, _bound(each))]
         if len(rest) < len(names):
             _replace(work, line, statement, [], rest)
+
+
+def _is_told(work: Work, statement: cst.ImportFrom, alias: cst.ImportAlias) -> bool:
+    """Tell whether each use of an imported name is in a place that was found."""
+    nodes = {node for node, _place in work.found}
+    return all(_within(work, use, nodes) for use in _uses(work, statement, _bound(alias)))
+
+
+def _within(work: Work, node: cst.CSTNode, nodes: set[cst.CSTNode]) -> bool:
+    while not isinstance(node, cst.Module):
+        if node in nodes:
+            return True
+        node = work.answers.parents[node]
+    return False
+
+
+def _uses(work: Work, statement: cst.Import | cst.ImportFrom, name: str) -> list[cst.CSTNode]:
+    scope = work.answers.scopes.get(statement)
+    assignments = list(scope[name]) if scope else []
+    return [access.node for each in assignments for access in each.references]
 
 
 def _bound(alias: cst.ImportAlias) -> str:
@@ -191,9 +227,8 @@ def _unused(work: Work, statement: cst.Import | cst.ImportFrom, name: str) -> bo
     """Tell whether every use of an imported name is in code that changes."""
     scope = work.answers.scopes.get(statement)
     assignments = list(scope[name]) if scope else []
-    uses = [access.node for each in assignments for access in each.references]
     return all(isinstance(each, Assignment) for each in assignments) and all(
-        _goes(work, use) for use in uses
+        _goes(work, use) for use in _uses(work, statement, name)
     )
 
 
