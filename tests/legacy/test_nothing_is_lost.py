@@ -109,3 +109,71 @@ def test_a_name_of_llama_cpp_that_stays_is_a_place():
 def test_a_library_that_is_imported_for_nothing_that_is_known_is_a_place():
     """``getattr(ollama, name)`` asks too, and nobody reads that off it."""
     assert "ollama is imported" in told("import ollama\nask = getattr(ollama, name)\n")
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def test_a_module_that_has_an_llm_of_its_own_says_the_adapters_by_its_module():
+    """``class LLM`` that made itself would do so for ever."""
+    moved = after(
+        """
+        from llama_cpp import Llama
+
+        class LLM:
+            def __init__(self, model: Llama | None = None):
+                self.model = model or Llama("m.gguf")
+        """
+    )
+
+    assert moved.startswith("import llm_client\n")
+    assert "model: llm_client.LLM | None" in moved
+    assert "self.model = model or llm_client.LLM()" in moved
+
+
+def test_a_module_that_has_an_llm_client_of_its_own_is_left_until_that_has_another_name():
+    """Else one of the two would hide the other."""
+    text = """
+        import ollama
+
+        def ask(llm_client, prompt):
+            return ollama.generate("m", prompt)["response"]
+        """
+
+    assert "give this another one first" in told(text)
+    assert 'ollama.generate("m", prompt)["response"]' in after(text)
+
+
+def test_what_is_imported_comes_before_its_first_use():
+    """Also where the last import of a module stands below it."""
+    moved = after(
+        """
+        from openai import OpenAI
+        client = OpenAI(base_url="http://localhost:11434/v1", api_key="x")
+        import json
+        """
+    )
+
+    assert moved.index("import llm_client") < moved.index("llm_client.SERVER")
+
+
+def test_what_stands_in_for_a_library_that_is_not_installed_is_renamed_too():
+    """``Llama = None`` says that there is none, and is asked about by the new name."""
+    moved = after(
+        """
+        try:
+            from llama_cpp import Llama
+        except ImportError:
+            Llama = None
+
+        def load():
+            return None if Llama is None else Llama("m.gguf")
+
+        def is_one(model):
+            return isinstance(model, Llama)
+        """
+    )
+
+    assert "Llama" not in moved
+    assert "    LLM = None\n" in moved
+    assert "# migrate" not in moved

@@ -10,13 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import libcst as cst
-from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider, QualifiedName
+from libcst.metadata import (
+    Assignment,
+    CodeRange,
+    MetadataWrapper,
+    PositionProvider,
+    QualifiedName,
+)
 
 from .answers import Answers, Edit, Edits, UncertainError
 from .arguments import code
 from .comments import below, comment_lines, comments_above, comments_in
 from .holders import Holders, holders
-from .places import Place, Reading, State
+from .places import ADAPTER, Place, Reading, State
 
 STATEMENTS = (cst.SimpleStatementLine, cst.BaseCompoundStatement)
 
@@ -40,6 +46,18 @@ class Work:
     def qualified(self, node: cst.CSTNode) -> set[str]:
         """Return what a name means, through the module's imports."""
         return self.names.qualified(node)
+
+    @property
+    def llm(self) -> str:
+        """How code says ``LLM``: by its module where the name is something else here."""
+        return f"{ADAPTER}.LLM" if self.binding("LLM") else "LLM"
+
+    def binding(self, name: str) -> cst.CSTNode | None:
+        """Return what gives a name a value anywhere in the module, but for the adapter's import."""
+        scopes = {scope for scope in self.answers.scopes.values() if scope}
+        given = (each for scope in scopes for each in scope.assignments if each.name == name)
+        nodes = (each.node for each in given if isinstance(each, Assignment))
+        return next((node for node in nodes if not _is_of_adapter(node)), None)
 
     def statement(self, node: cst.CSTNode) -> cst.CSTNode:
         """Return the statement that a node is part of."""
@@ -81,6 +99,12 @@ class Work:
                 ),
             )
         )
+
+
+def _is_of_adapter(node: cst.CSTNode) -> bool:
+    if isinstance(node, cst.ImportFrom):
+        return node.module is not None and code(node.module) == ADAPTER
+    return isinstance(node, cst.Import) and ADAPTER in {code(each.name) for each in node.names}
 
 
 def one_line(text: str) -> str:
@@ -130,6 +154,8 @@ def read_python(text: str, shared: Mapping[str, str] = NOTHING) -> Reading:
     wrapper = MetadataWrapper(cst.parse_module(text))
     work = Work(wrapper, text.split("\n"), holders(wrapper, shared), Answers(wrapper))
     wrapper.module.visit(Calls(work))
+    if ADAPTER in work.imports and (taken := work.binding(ADAPTER)):
+        work = _only_asked(work, taken)
     imports(work)
     changed = wrapper.module.visit(_Editor(work))
     places = [_finished(work, node, place) for node, place in work.found]
@@ -138,6 +164,14 @@ def read_python(text: str, shared: Mapping[str, str] = NOTHING) -> Reading:
         text=changed.code,
         adapters=tuple(sorted(work.adapters)),
     )
+
+
+def _only_asked(work: Work, taken: cst.CSTNode) -> Work:
+    """Ask about a name that is taken, before anything can be rewritten."""
+    asked = Work(work.wrapper, work.lines, work.names, work.answers)
+    decide = f"{ADAPTER} is a name here already, and the adapter's: give this another one first"
+    asked.add(taken, f"a name: {ADAPTER}", None, items=(1,), decide=[decide])
+    return asked
 
 
 def _finished(work: Work, node: cst.CSTNode, place: Place) -> Place:

@@ -71,7 +71,9 @@ class Calls(cst.CSTVisitor):
 
     def visit_Arg(self, node: cst.Arg) -> None:
         """``partial(Llama, …)``: made elsewhere."""
-        self._is_made_elsewhere(node.value)
+        call = self.work.answers.parents[node]
+        if isinstance(call, cst.Call) and code(call.func) not in ("isinstance", "issubclass"):
+            self._is_made_elsewhere(node.value)
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         """``class Bot(Llama)``: what it asks, it asks of itself."""
@@ -131,8 +133,8 @@ def _constructor(work: Work, node: cst.Call) -> bool:
     imported = kind == "llama_cpp" and isinstance(owner, cst.Name) and owner.value == "Llama"
     if isinstance(work.answers.parents[node], _OUT_OF_SIGHT):
         moved.decide.append(OUT_OF_SIGHT)
-    name = "LLM" if imported else f"{ADAPTER}.LLM"
-    if not imported:
+    name = work.llm if imported else f"{ADAPTER}.LLM"
+    if name != "LLM":
         work.imports.add(ADAPTER)
     work.adapters.add(f"{ADAPTER}.py")
     work.add(
