@@ -52,7 +52,7 @@ def test_what_changes_an_answer_is_not_dropped_in_silence(table: str, name: str,
     silent = not (rule.becomes or rule.decide or rule.server or rule.change or rule.off)
     loading = {"filename", "batch_size", "threads", "num_gpu", "num_thread", "id_slot"}
     loading |= {"n_gpu_layers", "n_batch", "n_threads", "f16_kv", "verbose", "use_mmap"}
-    loading |= {"keep_alive"}
+    loading |= {"keep_alive", "model_file"}
 
     assert not silent or name in loading, table
 

@@ -73,7 +73,7 @@ def move(interface: Interface, given: Sequence[Given]) -> Moved:
     return moved
 
 
-def move_server(given: Iterable[Given], table: str = "llama_cpp_server") -> Moved:
+def move_server(given: Iterable[Given], table: str) -> Moved:
     """Move what was said when a model was loaded; most of it is the server's now."""
     rules = parameter_map().rules[table]
     moved = Moved()
@@ -139,6 +139,9 @@ def _move_said(each: Given, rule: Rule, moved: Moved) -> None:
         moved.decide.append(f"{each.name}={said}: {rule.decide}")
     if each.name == "temperature" and said.startswith("-"):
         moved.decide.append("temperature below 0 sampled without cutting: temperature=1, no top_k")
+    if each.name == "think" and said not in ("True", "False"):
+        _say_effort(each, moved)
+        return
     if not rule.becomes or (each.name in ("prompt", "system") and rule.becomes == "messages"):
         return
     write = _FORMS.get(f"{each.name}>{rule.becomes}", _as_it_is)
@@ -147,6 +150,17 @@ def _move_said(each: Given, rule: Rule, moved: Moved) -> None:
         moved.extra.append((rule.extra, value))
     else:
         moved.arguments.append(replace(each, name=rule.becomes, value=value))
+
+
+def _say_effort(each: Given, moved: Moved) -> None:
+    """``think="low"`` is how much, and not whether."""
+    if isinstance(each.value, cst.SimpleString):
+        moved.arguments.append(replace(each, name="reasoning_effort"))
+    else:
+        moved.decide.append(
+            f"think={code(each.value)}: True or False is enable_thinking in chat_template_kwargs, "
+            "a level is reasoning_effort"
+        )
 
 
 GREEDY = ("0", "0.0")

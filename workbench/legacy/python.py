@@ -118,8 +118,9 @@ NOTHING: Mapping[str, str] = {}
 
 # What any place has in it. Reading a module takes a third of a second, and most have nothing.
 _LIBRARY = re.compile(
-    r"\b(?:llama_cpp|ctransformers|ollama|llm_client|create_chat_completion|OpenAI\()"
-    r"|(?:import|from) langchain|# migrate: "
+    r"\b(?:llama_cpp|ctransformers|ollama|llm_client|create_chat_completion|llama-(?:server|cli))"
+    r"|OpenAI\(|openai\.(?:base_url|api_base)|OPENAI_(?:BASE_URL|API_BASE)"
+    r"|(?:import|from) (?:langchain|llama_index)|LlamaC[pP]{2}|# migrate: "
 )
 _BY_HAND = re.compile(r"\b(?:post|get|request|stream|urlopen|Request)\(")
 _PATH = re.compile(

@@ -267,6 +267,8 @@ def _goes(work: Work, node: cst.CSTNode) -> bool:
     while not isinstance(node, cst.Module):
         if node in work.edits and isinstance(node, cst.Call | cst.Name | cst.Attribute):
             return True
+        if isinstance(node, cst.Annotation) and work.answers.parents[node] in work.edits:
+            return True
         if isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement):
             return False
         node = work.answers.parents[node]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from .commands import moved_command, old_command
 from .comments import below, comment_lines, comments_above, comments_in
 from .parameters import parameter_map
 from .places import Place, Reading, State
@@ -178,23 +179,14 @@ def _moved_curl(text: str, found: re.Match[str], path: str) -> str:
 
 
 def _server(command: Command) -> Place | None:
-    known = parameter_map().commands
-    name = next(
-        (name for name in known if re.search(rf"(?<![\w-]){re.escape(name)}\b", command.text)), None
-    )
+    name = old_command(command.text)
     if name is None:
         return None
-    words = command.text.replace("\\\n", " ").split()
-    flags = [
-        f"{word} {words[place + 1] if place + 1 < len(words) else ''} is {new}"
-        for place, word in enumerate(words)
-        if (new := parameter_map().flags.get(word))
-    ]
     return Place(
         line=command.line,
         what="starts an old server",
-        seen=" ".join(words),
+        seen=" ".join(command.text.replace("\\\n", " ").split()),
         state=State.DECIDE,
-        decide=("; ".join([f"{name} is {known[name]} now", *flags]),),
+        decide=(moved_command(name, command.text),),
         items=(2,),
     )
