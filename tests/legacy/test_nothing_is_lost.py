@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from textwrap import dedent
 
+from workbench.legacy import shared_models
 from workbench.legacy.python import read_python
 
 
@@ -465,3 +467,26 @@ def test_http_by_pythons_own_library_is_told_of():
         c.request("POST", "/completion", body)
         """
     )
+
+
+def test_what_a_model_that_is_loaded_is_told_and_nobody_knows_is_told_of():
+    """What only says how it is loaded goes; a name that is not llama-cpp-python's may be more."""
+    text = 'from llama_cpp import Llama\nllm = Llama("m.gguf", n_threads=8, {}=2)\n'
+
+    assert "does not know it" in told(text.format("novelty"))
+    assert told(text.format("n_ubatch")) == ""
+
+
+def test_clients_that_another_module_makes_are_known():
+    """Ollama's by its whole name, since other libraries have a Client; OpenAI's, if it is local."""
+    made = {
+        "from ollama import Client\nclient = Client()\n": "ollama",
+        "import ollama\nclient = ollama.AsyncClient()\n": "ollama_async",
+        'from openai import OpenAI\nclient = OpenAI(base_url="http://localhost:1/v1")\n': "openai",
+    }
+    others = ("import httpx, ollama\nclient = httpx.Client()\n", "client = openai.OpenAI()\n")
+
+    for text, kind in made.items():
+        assert shared_models(PurePath("made.py"), text) == {"made.client": kind}
+    for text in others:
+        assert shared_models(PurePath("made.py"), text) == {}

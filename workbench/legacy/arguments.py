@@ -78,10 +78,12 @@ def move_server(given: Iterable[Given], table: str) -> Moved:
     rules = parameter_map().rules[table]
     moved = Moved()
     for each in given:
-        rule = rules.get(each.name or "", Rule(name=each.name or "**"))
+        rule = rules.get(each.name or "")
         said = code(each.value)
         if each.name is None:
             moved.decide.append(f"what is in **{said} belongs to the server now")
+        elif rule is None:
+            moved.decide.append(f"{each.name}={said}: the workbench does not know it")
         elif rule.becomes:
             moved.arguments.append(Given(rule.becomes, each.value))
         elif rule.decide and said not in rule.off:

@@ -34,7 +34,7 @@ def model(work: Work, node: cst.Call) -> bool:
     given = call_items(node, positional)
     moved = Moved(decide=["its arguments cannot be told"]) if given is None else Moved()
     if given is not None:
-        moved = move_server(given, table)
+        moved = move_server([each for each in given if not _is_carried(kind, each)], table)
         moved.decide += _for_requests(work, given) if kind == "ctransformers" else ()
         host = next((each.value for each in given if each.name == "host"), None)
         if host is not None and is_public(where := address(host, work.names.texts)):
@@ -104,6 +104,11 @@ def _for_requests(work: Work, given: Sequence[Given]) -> list[str]:
         for each in given
         if _is_for_requests(each) and each.name not in known
     ]
+
+
+def _is_carried(kind: str, each: Given) -> bool:
+    """Tell whether a model was told it for its requests, and not for itself."""
+    return kind == "ctransformers" and _is_for_requests(each)
 
 
 def _is_for_requests(each: Given) -> bool:
