@@ -490,3 +490,14 @@ def test_clients_that_another_module_makes_are_known():
         assert shared_models(PurePath("made.py"), text) == {"made.client": kind}
     for text in others:
         assert shared_models(PurePath("made.py"), text) == {}
+
+
+def test_an_ollama_llm_of_langchain_answers_as_long_as_it_did():
+    """LangChain's model for OpenAI's API stops after 256 tokens, where nothing says another."""
+    text = 'from langchain_ollama import OllamaLLM\nllm = OllamaLLM(model="m"{})\n'
+
+    assert '"max_tokens": None' in after(text.format(""))
+    assert '"max_tokens": None' in after(text.format(", num_predict=-1"))
+    limited = after(text.format(", num_predict=9"))
+    assert "max_tokens=9" in limited
+    assert '"max_tokens": None' not in limited
