@@ -20,7 +20,7 @@ from libcst.metadata import (
 
 from .answers import Answers, Edit, Edits, UncertainError
 from .arguments import code
-from .comments import below, comment_lines, comments_above, comments_in
+from .comments import comment_lines, comments_above, left_to_decide
 from .holders import Holders, holders
 from .places import ADAPTER, Place, Reading, State
 
@@ -161,7 +161,12 @@ def read_python(text: str, shared: Mapping[str, str] = NOTHING) -> Reading:
     changed = wrapper.module.visit(_Editor(work))
     places = [_finished(work, node, place) for node, place in work.found]
     return Reading(
-        places=tuple(sorted([*places, *_undecided(work, places)], key=lambda each: each.line)),
+        places=tuple(
+            sorted(
+                [*places, *left_to_decide(work.lines, places, _concerns)],
+                key=lambda each: each.line,
+            )
+        ),
         text=changed.code,
         adapters=tuple(sorted(work.adapters)),
     )
@@ -185,21 +190,8 @@ def _finished(work: Work, node: cst.CSTNode, place: Place) -> Place:
     return replace(place, becomes=one_line(code(after)))
 
 
-def _undecided(work: Work, places: Sequence[Place]) -> list[Place]:
-    """Find the comments that nobody has decided about, of places that are no more."""
-    own = {text for place in places for text in place.decide}
-    return [
-        Place(
-            line=number,
-            what="left to decide",
-            seen=below(work.lines, number),
-            state=State.DECIDE,
-            decide=(text,),
-            items=(7,) if "records" in text else (4,),
-        )
-        for number, text in comments_in(work.lines)
-        if text not in own
-    ]
+def _concerns(text: str) -> tuple[int, ...]:
+    return (7,) if "records" in text else (4,)
 
 
 class _Editor(cst.CSTTransformer):

@@ -41,7 +41,8 @@ def shared_models(path: PurePath, text: str) -> dict[str, str]:
 
     Python's own parser is enough for that, and a hundred times as fast as one that keeps layout.
     """
-    if path.suffix != ".py":
+    kinds = {kind for kind, library in _LIBRARIES.items() if library in text}
+    if path.suffix != ".py" or not kinds:
         return {}
     try:
         tree = ast.parse(text)
@@ -50,7 +51,6 @@ def shared_models(path: PurePath, text: str) -> dict[str, str]:
     for found in _FROM_OLLAMA.finditer(text):
         # Other libraries have a Client too, so this one is called by its whole name.
         tree = _Named(found["name"]).visit(tree)
-    kinds = {kind for kind, library in _LIBRARIES.items() if library in text}
     return {f"{path.stem}.{name}": kind for name, kind in _models(tree) if kind in kinds}
 
 

@@ -4,21 +4,29 @@ An application's files: read, and written back where a change is certain.
 
 from __future__ import annotations
 
+import io
+import re
 import shutil
+import tokenize
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..legacy import READERS, Place, Reading, read, shared_models
+from ..legacy import READERS, Place, Reading, is_read, read, shared_models
 from ..legacy.places import State
 from .checklist import Item, checklist
 
 BACKUP = ".migrate-backup"
 """Below the folder: files as they were before the first change. Never written twice."""
 
-ADAPTERS = ("llm_client.py", "llm_langchain.py", "llmClient.ts")
+ADAPTERS = {
+    "llm_client.py": ("class LLM", "SERVER", "MODEL"),
+    "llm_langchain.py": ("def chat_model", "def completion_model"),
+    "llmClient.ts": ("llmClient", "llmModel"),
+}
+"""What applications get, and what code asks of each."""
 
 _SKIPPED = {"node_modules", "site-packages", "venv", "env", "build", "dist", "__pycache__"}
 
@@ -33,12 +41,15 @@ class FileRead:
 
     Args:
         error: Why it could not be read.
+
+        encoding: Of its bytes; Python's may say another one than UTF-8 in their first lines.
     """
 
     path: Path
     text: str
     reading: Reading
     error: str | None = None
+    encoding: str = "utf-8"
 
     @property
     def changes(self) -> bool:
@@ -94,10 +105,11 @@ def examine(path: Path) -> Migration:
     Raises:
         ConfigError: It is not there, or no file that can be read.
     """
-    if not path.exists() or (path.is_file() and path.suffix not in READERS):
+    if not path.exists() or (path.is_file() and not is_read(path)):
         raise ConfigError(
             f"There is nothing to read at {path}.",
-            hint=f"Name a folder, or a file that ends in {', '.join(READERS)}.",
+            hint=f"Name a folder, or a file that ends in {', '.join(READERS)}; or a Dockerfile, a "
+            "compose file, requirements.txt and the like.",
             key="path",
             source="argument",
         )
@@ -114,8 +126,16 @@ def _files(folder: Path) -> Iterator[Path]:
             # An environment has any name, and this file in it.
             if not (path / "pyvenv.cfg").exists():
                 yield from _files(path)
-        elif path.suffix in READERS and path.name not in ADAPTERS and _is_small(path):
+        elif is_read(path) and not _is_adapter(path) and _is_small(path):
             yield path
+
+
+def _is_adapter(path: Path) -> bool:
+    """Tell whether a file is an adapter, changed or not, and not the application's own."""
+    if path.name not in ADAPTERS:
+        return False
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return all(word in text for word in ADAPTERS[path.name])
 
 
 def _is_small(path: Path) -> bool:
@@ -131,14 +151,43 @@ def _read_all(paths: Sequence[Path]) -> tuple[FileRead, ...]:
 
 
 def _read(path: Path, shared: Mapping[str, str]) -> FileRead:
-    text = ""
+    text, encoding = "", "utf-8"
     try:
-        text = path.read_bytes().decode("utf-8")
-        return FileRead(path=path, text=text, reading=_with_its_line_ends(path, text, shared))
+        text, encoding = _decoded(path)
+        reading = _with_its_line_ends(path, text, shared)
+        return FileRead(path=path, text=text, reading=reading, encoding=encoding)
     except Exception as exc:
         # Whatever a parser says of a file that is none must not hide the others.
         reason = f"{type(exc).__name__}: {exc}".splitlines()[0]
         return FileRead(path=path, text=text, reading=Reading(text=text), error=reason)
+
+
+DOTS = "…"
+
+
+def _decoded(path: Path) -> tuple[str, str]:
+    """Read a file as text: Python's by the encoding that it says."""
+    data = path.read_bytes()
+    if path.suffix != ".py" or data.startswith(_BOM.encode()):
+        return data.decode("utf-8"), "utf-8"
+    encoding, _lines = tokenize.detect_encoding(io.BytesIO(data).readline)
+    text = data.decode(encoding)
+    if _dots(encoding) != DOTS:
+        # Comments that were written are to be known again.
+        text = _COMMENT.sub(lambda found: found[0].replace(_dots(encoding), DOTS), text)
+    return text, encoding
+
+
+_COMMENT = re.compile(r"^[ \t]*#.*", re.MULTILINE)
+
+
+def _dots(encoding: str) -> str:
+    """Return how an encoding writes what is left out."""
+    try:
+        DOTS.encode(encoding)
+    except UnicodeEncodeError:
+        return "..."
+    return DOTS
 
 
 def _with_its_line_ends(path: Path, text: str, shared: Mapping[str, str]) -> Reading:
@@ -160,23 +209,46 @@ def write(migration: Migration) -> Migration:
 
     Each file is kept as it was in :data:`BACKUP` before its first change. A
     second call changes nothing.
+
+    Raises:
+        ConfigError: The application has a module of an adapter's name.
+
+        OSError: A file cannot be written.
     """
     written: list[Path] = []
+    _refuse_others(migration)
     for file in migration.files:
         # First: whoever is stopped in between has a file that runs, and not one without its import.
         for adapter in file.reading.adapters:
             written += _add_adapter(adapter, file.path)
         if file.changes:
             _keep(file.path, migration.root)
-            _replace(file.path, file.reading.text)
+            _replace(file.path, file.reading.text, file.encoding)
             written.append(file.path)
     again = _read_all([file.path for file in migration.files])
     return replace(migration, files=again, written=tuple(written))
 
 
+def _refuse_others(migration: Migration) -> None:
+    """Refuse before anything is written, if what is imported then would be another module."""
+    wanted = {
+        _import_root(file.path) / name for file in migration.files for name in file.reading.adapters
+    }
+    for path in sorted(wanted):
+        if path.exists() and not _is_adapter(path):
+            raise ConfigError(
+                f"{path} is the application's own, and what would be written imports that name.",
+                hint="Give it another name, and what imports it. Then again.",
+                key="path",
+                source="argument",
+            )
+
+
 def _keep(path: Path, root: Path) -> None:
+    # Whoever moved the file alone, or its folder, has it there.
+    kept = (folder / BACKUP / path.relative_to(folder) for folder in path.parents)
     backup = root / BACKUP / path.relative_to(root)
-    if not backup.exists():
+    if not any(each.exists() for each in kept):
         backup.parent.mkdir(parents=True, exist_ok=True)
         # Whole or not at all: half a copy would be taken for the file as it was.
         fresh = backup.with_name(f".{backup.name}.migrate")
@@ -184,11 +256,11 @@ def _keep(path: Path, root: Path) -> None:
         fresh.replace(backup)
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, text: str, encoding: str = "utf-8") -> None:
     """Write the file beside itself first, so that a full disk leaves the old one; a link stays."""
     path = path.resolve()
     fresh = path.with_name(f".{path.name}.migrate")
-    fresh.write_bytes(text.encode("utf-8"))
+    fresh.write_bytes(text.replace(DOTS, _dots(encoding)).encode(encoding))
     if path.exists():
         shutil.copymode(path, fresh)
     fresh.replace(path)
