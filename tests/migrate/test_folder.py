@@ -13,6 +13,8 @@ from workbench.errors import ConfigError
 from workbench.legacy.places import State
 from workbench.migrate import CHECKLIST, examine, write
 from workbench.migrate.folder import BACKUP
+from workbench.records import Progress
+from workbench.terminal import Terminal
 from workbench.verbs import workbench
 
 OLD = """from llama_cpp import Llama
@@ -31,8 +33,8 @@ def application(tmp_path: Path) -> Path:
 
 
 def shell(*arguments: str) -> str:
-    """What the shell prints; no server is asked, so no skin is needed."""
-    return str(workbench.main(["migrate", *arguments], standalone_mode=False))
+    """What the shell prints; no server is asked."""
+    return str(workbench.main(["migrate", *arguments], standalone_mode=False, obj=Terminal()))
 
 
 def states(folder: Path) -> dict[int, str]:
@@ -326,3 +328,60 @@ def test_the_shell_speaks_json(application: Path):
 
     assert [place["line"] for place in said["places"]] == [3, 4]
     assert [item["state"] for item in said["checklist"]] == ["to do"] * 7
+
+
+def test_whoever_has_written_is_told_where_the_server_comes_from(application: Path):
+    """Else the program asks localhost:8000 with no key, and nobody said so."""
+    assert "OPENAI_BASE_URL" not in shell(str(application))
+    told = shell(str(application), "--write")
+
+    assert "export OPENAI_BASE_URL=" in told
+    assert ".workbench/api-key" in told
+    assert "export" not in shell(str(application), "--write")
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    application: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """And hides no other."""
+    (application / "closed").mkdir()
+    look = Path.iterdir
+
+    def closed(path: Path) -> object:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return look(path)
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    found = examine(application)
+
+    assert [file.path.name for file in found.unread] == ["closed"]
+    assert len(found.places) == 2
+
+
+def test_a_file_that_cannot_be_written_is_an_error_with_what_is(
+    application: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """On a disk that is read-only, or full."""
+
+    def refuse(_path: Path, _data: bytes) -> int:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(ConfigError, match="Read-only file system"):
+        write(examine(application))
+    assert (application / "app.py").read_text() == OLD
+
+
+def test_many_files_tell_how_far_it_is(application: Path):
+    """A few do not: they are read before anybody could look."""
+    told: list[Progress] = []
+    examine(application, told.append)
+    assert told == []
+
+    for number in range(201):
+        (application / f"m{number}.py").write_text("x = 1\n")
+    examine(application, told.append)
+
+    assert {each.label for each in told} == {"looking", "reading"}
+    assert (told[-1].done, told[-1].total) == (202, 202)

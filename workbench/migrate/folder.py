@@ -8,7 +8,7 @@ import io
 import re
 import shutil
 import tokenize
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import ConfigError
 from ..legacy import READERS, Place, Reading, is_read, read, shared_models
 from ..legacy.places import State
+from ..records import Progress
 from .checklist import Item, checklist
 
 BACKUP = ".migrate-backup"
@@ -32,6 +33,12 @@ _SKIPPED = {"node_modules", "site-packages", "venv", "env", "build", "dist", "__
 
 MAX_FILE_BYTES = 8 * 2**20
 """What is larger was written by a machine; but for notebooks, which have pictures in them."""
+
+
+MANY = 200
+"""Files that take so long that somebody wants to know how far it is."""
+
+OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +103,7 @@ class Migration:
         return checklist(place for _path, place in self.places)
 
 
-def examine(path: Path) -> Migration:
+def examine(path: Path, on_progress: OnProgress | None = None) -> Migration:
     """
     Read a file, or every file of a folder.
 
@@ -114,12 +121,17 @@ def examine(path: Path) -> Migration:
             source="argument",
         )
     paths = [path] if path.is_file() else sorted(_files(path))
-    files = _read_all(paths)
+    files = _read_all(paths, on_progress)
     return Migration(path=path, root=path if path.is_dir() else path.parent, files=files)
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
+    try:
+        inside = list(folder.iterdir())
+    except OSError:
+        yield folder  # which is then named among what could not be read
+        return
+    for path in inside:
         if path.is_symlink() or path.name.startswith(".") or path.name in _SKIPPED:
             continue
         if path.is_dir():
@@ -142,12 +154,31 @@ def _is_small(path: Path) -> bool:
     return path.suffix == ".ipynb" or path.stat().st_size <= MAX_FILE_BYTES
 
 
-def _read_all(paths: Sequence[Path]) -> tuple[FileRead, ...]:
+def _read_all(paths: Sequence[Path], on_progress: OnProgress | None = None) -> tuple[FileRead, ...]:
     """Read files that may use each other's models."""
     shared: dict[str, str] = {}
-    for path in paths:
-        shared |= shared_models(path, path.read_bytes().decode("utf-8", errors="replace"))
-    return tuple(_read(path, shared) for path in paths)
+    for path in _told("looking", paths, on_progress):
+        shared |= shared_models(path, _glance(path))
+    return tuple(_read(path, shared) for path in _told("reading", paths, on_progress))
+
+
+def _glance(path: Path) -> str:
+    """Read a file for what is in plain letters; if that fails, its reading says why."""
+    try:
+        return path.read_bytes().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _told(label: str, paths: Sequence[Path], on_progress: OnProgress | None) -> Iterator[Path]:
+    total = len(paths)
+    tell = on_progress if total > MANY else None
+    for done, path in enumerate(paths):
+        if tell:
+            tell(Progress(label=label, done=done, total=total, unit="files"))
+        yield path
+    if tell:
+        tell(Progress(label=label, done=total, total=total, unit="files"))
 
 
 def _read(path: Path, shared: Mapping[str, str]) -> FileRead:
@@ -167,6 +198,8 @@ DOTS = "…"
 
 def _decoded(path: Path) -> tuple[str, str]:
     """Read a file as text: Python's by the encoding that it says."""
+    if path.is_dir():
+        raise PermissionError("this folder cannot be listed")
     data = path.read_bytes()
     if path.suffix != ".py" or data.startswith(_BOM.encode()):
         return data.decode("utf-8"), "utf-8"
@@ -211,22 +244,34 @@ def write(migration: Migration) -> Migration:
     second call changes nothing.
 
     Raises:
-        ConfigError: The application has a module of an adapter's name.
-
-        OSError: A file cannot be written.
+        ConfigError: The application has a module of an adapter's name, or a file cannot be
+            written.
     """
     written: list[Path] = []
     _refuse_others(migration)
     for file in migration.files:
-        # First: whoever is stopped in between has a file that runs, and not one without its import.
-        for adapter in file.reading.adapters:
-            written += _add_adapter(adapter, file.path)
-        if file.changes:
-            _keep(file.path, migration.root)
-            _replace(file.path, file.reading.text, file.encoding)
-            written.append(file.path)
+        try:
+            written += _write_one(file, migration.root)
+        except OSError as exc:
+            raise ConfigError(
+                f"{file.path} cannot be written: {exc.strerror or exc}. {len(written)} files are.",
+                hint="What is written is whole, and the old files are in .migrate-backup. When it "
+                "can be written: the same command again.",
+                key="path",
+                source="argument",
+            ) from exc
     again = _read_all([file.path for file in migration.files])
     return replace(migration, files=again, written=tuple(written))
+
+
+def _write_one(file: FileRead, root: Path) -> list[Path]:
+    # First: whoever is stopped in between has a file that runs, and not one without its import.
+    written = [path for name in file.reading.adapters for path in _add_adapter(name, file.path)]
+    if not file.changes:
+        return written
+    _keep(file.path, root)
+    _replace(file.path, file.reading.text, file.encoding)
+    return [*written, file.path]
 
 
 def _refuse_others(migration: Migration) -> None:
