@@ -136,3 +136,18 @@ def test_a_second_time_changes_nothing():
 
     assert again.text == once
     assert [place.state for place in again.places] == [State.MOVED, State.DECIDE]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "wget -qO- --post-data '{}' http://localhost:8080/completion",
+        "http POST localhost:11434/api/generate model=llama3 prompt=hello",
+    ],
+)
+def test_other_programs_that_ask_by_hand_are_told_of(command: str):
+    """Their options are not curl's, so they stay as they are."""
+    reading = read_shell(command)
+
+    assert [place.state for place in reading.places] == [State.DECIDE]
+    assert reading.text.endswith(command)

@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .comments import below, comment_lines, comments_above, comments_in
+from .commands import moved_command, old_command
+from .comments import comment_lines, comments_above, left_to_decide
 from .parameters import parameter_map
 from .places import Place, Reading, State
 from .urls_in_code import PUBLIC, is_public, known_path
@@ -47,18 +48,7 @@ def read_shell(text: str) -> Reading:
                 if note not in known:
                     out += [indent + line for line in comment_lines(note)]
         out += new.split("\n")
-    decided = {note for place in places for note in place.decide}
-    places += [
-        Place(
-            line=number,
-            what="left to decide",
-            seen=below(lines, number),
-            state=State.DECIDE,
-            decide=(note,),
-        )
-        for number, note in comments_in(lines)
-        if note not in decided
-    ]
+    places += left_to_decide(lines, places)
     return Reading(
         places=tuple(sorted(places, key=lambda place: place.line)),
         text="\n".join(out),
@@ -100,7 +90,34 @@ def _look(command: Command, script: str) -> tuple[Place | None, str]:
         return None, command.text
     if re.search(r"\bcurl\b", command.text):
         return _curl(command, script)
+    if _OTHERS.search(command.text):
+        return _by_another(command, script), command.text
     return _server(command), command.text
+
+
+_OTHERS = re.compile(r"(?:^|[|;&(`]|\$\()\s*(?:wget|https?|xh|xhs)\s")
+
+
+def _by_another(command: Command, script: str) -> Place | None:
+    """``wget --post-data``, and ``http POST localhost:11434/api/chat``."""
+    paths = [path for each in _URL.finditer(command.text) if (path := _path(each["url"], script))]
+    if not paths:
+        return None
+    path = paths[0]
+    decide = parameter_map().path_decide.get(path)
+    if path in parameter_map().paths:
+        new = (
+            "/chat/completions" if parameter_map().paths[path].becomes == "chat" else "/completions"
+        )
+        decide = f"{path} is {BASE_URL}{new} now, with OPENAI_API_KEY and OpenAI's names"
+    return Place(
+        line=command.line,
+        what=f"by hand: {path}",
+        seen=" ".join(command.text.split()),
+        state=State.DECIDE,
+        decide=(decide or path,),
+        items=(2,),
+    )
 
 
 def _path(url: str, script: str) -> str | None:
@@ -178,23 +195,14 @@ def _moved_curl(text: str, found: re.Match[str], path: str) -> str:
 
 
 def _server(command: Command) -> Place | None:
-    known = parameter_map().commands
-    name = next(
-        (name for name in known if re.search(rf"(?<![\w-]){re.escape(name)}\b", command.text)), None
-    )
+    name = old_command(command.text)
     if name is None:
         return None
-    words = command.text.replace("\\\n", " ").split()
-    flags = [
-        f"{word} {words[place + 1] if place + 1 < len(words) else ''} is {new}"
-        for place, word in enumerate(words)
-        if (new := parameter_map().flags.get(word))
-    ]
     return Place(
         line=command.line,
         what="starts an old server",
-        seen=" ".join(words),
+        seen=" ".join(command.text.replace("\\\n", " ").split()),
         state=State.DECIDE,
-        decide=("; ".join([f"{name} is {known[name]} now", *flags]),),
+        decide=(moved_command(name, command.text),),
         items=(2,),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .comments import below, comment_lines, comments_above, comments_in
+from .comments import comment_lines, comments_above, left_to_decide
 from .places import Place, Reading, State
 from .urls_in_code import LOCAL, known_path
 
@@ -49,19 +49,7 @@ def _read(text: str, *, certain: bool) -> Reading:
     new = _with_comments(text, places)
     if any(place.state is State.WRITE for place in places):
         new = _rewritten(new)
-    decided = {note for place in places for note in place.decide}
-    lines = text.split("\n")
-    places += [
-        Place(
-            line=number,
-            what="left to decide",
-            seen=below(lines, number),
-            state=State.DECIDE,
-            decide=(note,),
-        )
-        for number, note in comments_in(lines)
-        if note not in decided
-    ]
+    places += left_to_decide(text.split("\n"), places)
     return Reading(
         places=tuple(sorted(places, key=lambda place: place.line)),
         text=new,

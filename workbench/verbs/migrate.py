@@ -4,12 +4,16 @@ The verb that moves applications over.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .base import Shown, Skin, json_option, shown
+
+if TYPE_CHECKING:
+    from ..migrate.folder import OnProgress
 
 
 @click.command()
@@ -60,5 +64,11 @@ def migrate(
         return shown(comparison_view(found), as_json)
     if path is None:
         raise click.UsageError("Name the file or the folder: workbench migrate PATH")
-    read = examine(path)
+    with _progress(skin, path) as on_progress:
+        read = examine(path, on_progress)
     return shown(migration_view(write(read) if to_write else read, check=check), as_json)
+
+
+def _progress(skin: Skin, path: Path) -> AbstractContextManager[OnProgress | None]:
+    """Draw how far a folder is; a file takes no time."""
+    return skin.progress() if path.is_dir() else nullcontext(None)
