@@ -117,8 +117,8 @@ def _how(turn: Turn) -> str:
         return ""
     line = status_line(turn.generation, interrupted=turn.state is TurnState.STOPPED)
     usage = turn.generation.usage
-    sent = units.count(usage.input_tokens if usage else None, "token")
-    return f"{sent} in · {line}"
+    sent = f"{units.count(usage.input_tokens, 'token')} in" if usage else ""
+    return " · ".join(filter(None, (turn.generation.model, sent, line)))
 
 
 def _step(step: ToolStep) -> str:
