@@ -106,9 +106,10 @@ def _answer(turn: Turn) -> str:
     coming = turn.state is TurnState.COMING
     if not turn.text and not coming:
         return ""
+    written = turn.growing.html(turn.text) if coming else rendered(turn.text)
     return (
         f'<div class="wb-answer" aria-busy="{str(coming).lower()}">'
-        f'<span class="wb-spoken">Model:</span>{rendered(turn.text)}</div>'
+        f'<span class="wb-spoken">Model:</span>{written}</div>'
     )
 
 
