@@ -9,8 +9,8 @@ from workbench.panels.markdown import Growing, rendered
 TEXTS = {
     "paragraphs": "One *two*\nthree.\n\nFour `five`.\n\n\nSix.",
     "headings": "# One\nTwo\n===\nthree\n---\n\n---\n\nfour",
-    "lists": "- one\n- two\n\n  of two\n- three\n\nfour\n\n1. five\n   - six\n\n     seven\n2. eight\n",
-    "fences": "```python\nprint(1)\n\nprint(2)\n```\n\n    indented\n\n    more\n\n~~~\nopen\n\nstill",
+    "lists": "- one\n- two\n\n  of two\n- three\n\n1. five\n   - six\n\n     seven\n2. eight",
+    "fences": "```python\nprint(1)\n\nprint(2)\n```\n\n    indented\n\n    more\n\n~~~\nopen\n",
     "quotes": "> one\ntwo\n> - three\n\n> four\n\nfive",
     "tables": "| a | b |\n| - | - |\n| 1 | 2 |\n| 3 | 4 |\n\nafter",
     "line ends": "one\r\n\r\ntwo\r\n\r\n- three\r\n\r\rfour\r\rfive",
