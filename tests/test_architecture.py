@@ -39,6 +39,7 @@ LEVELS = (
         "migrate",
         "compat",
         "transcript",
+        "tune",
     },
     {"plots", "views", "verbs", "panels", "terminal", "cells", "completion", "magics", "shell"}
     | {"__main__"},
