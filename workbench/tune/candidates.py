@@ -139,22 +139,29 @@ def _batched_tokens(facts: Facts, load: Load, _profile: Profile) -> Found:
     """Prompt and output tokens computed in one step: more for TTFT, fewer for even gaps."""
     now = facts.max_num_batched_tokens
     factor, flag = "batched-tokens", "--max-num-batched-tokens"
-    values = [now * 2, now * 4, now // 2, now // 4] if now else [2048, 8192, 512]
     at_once = None if load.input_len is None else load.concurrency * (load.input_len + 1)
+    values = [now * 2, now * 4, now // 2, now // 4] if now else [2048, 8192, 512]
+    values += [_power_below(at_once)] if at_once else []
     seen = {_useful(now, at_once)} if now else set()
-    for value in values:
+    refused: dict[str, list[int]] = {}
+    for value in dict.fromkeys(values):
         useful = _useful(value, at_once)
-        if reason := _no_step(value, facts):
-            yield Skipped(f"{flag} {value}", reason)
-        elif useful in seen:
-            yield Skipped(
-                f"{flag} {value}", f"all that is under way is {at_once} tokens: nothing changes"
-            )
-        else:
-            seen.add(useful)
-            more = now is None or value > now
-            why = "prompts in fewer steps" if more else "shorter steps, and more even gaps"
-            yield Candidate(factor=factor, add=(flag, str(value)), why=why)
+        reason = _no_step(value, facts)
+        if useful in seen:
+            reason = f"all that is under way at once is {at_once} tokens, so nothing changes"
+        if reason:
+            refused.setdefault(reason, []).append(value)
+            continue
+        seen.add(useful)
+        more = now is None or value > now
+        why = "prompts in fewer steps" if more else "shorter steps, and more even gaps"
+        yield Candidate(factor=factor, add=(flag, str(value)), why=why)
+    for reason, each in refused.items():
+        yield Skipped(f"{flag} {', '.join(map(str, sorted(each)))}", reason)
+
+
+def _power_below(number: int) -> int:
+    return 1 << ((number - 1).bit_length() - 1) if number > 1 else 1
 
 
 def _useful(value: int, at_once: int | None) -> int:

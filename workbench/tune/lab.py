@@ -145,6 +145,8 @@ class Lab:
 
     def _measured(self, trial: Trial, goes_on: GoesOn) -> Trial:
         """Ask the prompts first: what answers nonsense need not be fast."""
+        asking = Progress(label="the fixed prompts", done=0, total=None, unit="s")
+        self._progress(asking)
         answers = quality.ask(self._session.server, self._setup.model)
         if self._answers is not None:
             trial = replace(trial, quality=quality.compare(self._answers, answers))

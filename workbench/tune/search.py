@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Protocol
 
+from ..bench.compare import Change
 from .candidates import Candidate, together
-from .trial import Finding, Goal, Judged, Role, Trial, gain_of, judge, noise
+from .trial import Finding, Goal, Judged, Role, Trial, costs_of, gain_of, judge, noise
 
 GoesOn = Callable[[Trial], bool]
 """Asked after each run of a trial whether another is worth its time."""
@@ -51,6 +52,8 @@ class Found:
 
         evidence: The trial that the recommendation's gain is of.
 
+        costs: What else got worse with it, beyond noise.
+
         confirmed: Whether it was measured on a start of its own, after it was chosen.
 
         left_out: For want of time.
@@ -63,6 +66,7 @@ class Found:
     judged: tuple[Judged, ...]
     choice: Candidate | None
     evidence: Judged | None
+    costs: tuple[Change, ...]
     confirmed: bool
     left_out: tuple[Candidate, ...]
     noise: float | None
@@ -124,6 +128,9 @@ class Search:
             judged=judged,
             choice=evidence.trial.candidate if evidence and better else None,
             evidence=evidence if better else None,
+            costs=costs_of(evidence.trial, self._baselines(), self._goal)
+            if evidence and better
+            else (),
             confirmed=bool(again),
             left_out=self.left_out,
             noise=noise(self._baselines(), self._goal),

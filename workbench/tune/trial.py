@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean
 
-from ..bench.compare import METRICS, Change, compare
-from ..bench.intervals import Interval
+from ..bench.compare import METRICS, Change, Metric, compare
+from ..bench.intervals import Interval, difference
 from ..bench.result import Result
 from ..errors import ConfigError
 from .candidates import Candidate
-from .quality import Quality
+from .quality import Quality, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +31,21 @@ class Goal:
 
     def of(self, run: Result) -> float | None:
         """Take the number from a run."""
-        return next(each for each in METRICS if each.name == self.metric).of_run(run.metrics)
+        return self._is.of_run(run.metrics)
 
     @property
     def unit(self) -> str:
         """Of the number."""
-        return next(each for each in METRICS if each.name == self.metric).unit
+        return self._is.unit
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Of a rate; a time is better if it is shorter."""
+        return self._is.higher_is_better
+
+    @property
+    def _is(self) -> Metric:
+        return next(each for each in METRICS if each.name == self.metric)
 
 
 GOALS = {
@@ -153,16 +162,12 @@ class Judged:
         value: The goal's number, the runs' mean.
 
         gain: How much better it is, as a share, with its interval; what is below zero is worse.
-
-        costs: What got worse at the same time, beyond noise.
     """
 
     trial: Trial
     finding: Finding
     value: float | None
     gain: Interval | None
-    changes: tuple[Change, ...] = ()
-    costs: tuple[Change, ...] = ()
 
 
 def value_of(trial: Trial, goal: Goal) -> float | None:
@@ -183,10 +188,13 @@ def noise(baselines: Sequence[Trial], goal: Goal) -> float | None:
 
 def gain_of(before: Sequence[Result], after: Sequence[Result], goal: Goal) -> Interval | None:
     """Say how much better the goal's number became, as a share, by Welch's interval over runs."""
-    if not before or not after:
+    first, second = (
+        [value for run in runs if (value := goal.of(run)) is not None] for runs in (before, after)
+    )
+    found = difference(first, second)
+    if found is None or not fmean(first):
         return None
-    change = _change(compare(before, after, threshold=0, anyway=True).changes, goal)
-    return _better(change)
+    return found.scaled((1 if goal.higher_is_better else -1) / fmean(first))
 
 
 def judge(trial: Trial, baselines: Sequence[Trial], goal: Goal) -> Judged:
@@ -197,52 +205,39 @@ def judge(trial: Trial, baselines: Sequence[Trial], goal: Goal) -> Judged:
     starts, by how much the same flags differed from one start to the next.
     """
     before = [run for each in baselines for run in each.runs]
-    found: tuple[Change, ...] = ()
-    if before and trial.runs:
-        found = compare(before, trial.runs, threshold=0, anyway=True).changes
-    gain = _better(_change(found, goal)) if found else None
-    finding = _finding(trial, gain, found, noise(baselines, goal) or 0.0)
-    worse = tuple(each for each in found if _is_worse(each) and each.metric != goal.metric)
+    gain = None if trial.is_baseline else gain_of(before, trial.runs, goal)
     return Judged(
         trial=trial,
-        finding=finding,
+        finding=_finding(trial, before, gain, noise(baselines, goal) or 0.0),
         value=value_of(trial, goal),
-        gain=None if trial.is_baseline else gain,
-        changes=found,
-        costs=() if trial.is_baseline else worse,
+        gain=gain,
     )
 
 
+def costs_of(trial: Trial, baselines: Sequence[Trial], goal: Goal) -> tuple[Change, ...]:
+    """List what else got worse, beyond what runs differ by."""
+    before = [run for each in baselines for run in each.runs]
+    found = compare(before, trial.runs, threshold=0, anyway=True)
+    return tuple(each for each in found.regressions if each.metric != goal.metric)
+
+
 def _finding(
-    trial: Trial, gain: Interval | None, changes: Sequence[Change], between_starts: float
+    trial: Trial, before: Sequence[Result], gain: Interval | None, between_starts: float
 ) -> Finding:
     if trial.is_baseline:
         return Finding.BASELINE
     if trial.failure:
         return Finding.REFUSED if trial.boot_s is None else Finding.FAILING
-    if any(each.metric == "failed" and _is_worse(each) for each in changes):
+    if _error_rate(trial.runs) > _error_rate(before):
         return Finding.FAILING
     if trial.quality and not trial.quality.is_kept:
-        spoilt = trial.quality.verdict == "worse"
+        spoilt = trial.quality.verdict is Verdict.WORSE
         return Finding.SPOILT if spoilt else Finding.UNTOLD
     if gain is None or abs(gain.value) <= between_starts or not gain.tells_from_zero:
         return Finding.SAME
     return Finding.BETTER if gain.value > 0 else Finding.WORSE
 
 
-def _change(changes: Sequence[Change], goal: Goal) -> Change | None:
-    return next((each for each in changes if each.metric == goal.metric), None)
-
-
-def _better(change: Change | None) -> Interval | None:
-    """Turn a change so that more is better."""
-    if change is None or change.change is None:
-        return None
-    return change.change if change.higher_is_better else change.change.scaled(-1)
-
-
-def _is_worse(change: Change) -> bool:
-    if change.metric == "failed":
-        return (change.after or 0.0) > (change.before or 0.0)
-    gain = _better(change)
-    return gain is not None and gain.high < 0
+def _error_rate(runs: Sequence[Result]) -> float:
+    sent = sum(run.metrics.sent for run in runs)
+    return sum(run.metrics.failed for run in runs) / sent if sent else 0.0

@@ -169,7 +169,7 @@ def _costs(tuned: Tuned) -> Iterator[str]:
     evidence = tuned.found.evidence
     if evidence is None:
         return
-    costs = [text for each in evidence.costs if (text := _cost(each))]
+    costs = [text for each in tuned.found.costs if (text := _cost(each))]
     yield f"what it costs: {', '.join(costs) if costs else 'nothing that was measured got worse'}"
     quality = evidence.trial.quality
     if quality and quality.verdict == "changed":
@@ -233,6 +233,7 @@ def _data(tuned: Tuned) -> dict[str, object]:
         "setup": tuned.setup.as_json(),
         "recommended": asdict(found.choice) | {"name": found.choice.name} if found.choice else None,
         "gain": asdict(gain) if gain else None,
+        "costs": [asdict(each) for each in found.costs],
         "confirmed": found.confirmed,
         "noise": found.noise,
         "keep": list(tuned.keep),
@@ -242,7 +243,6 @@ def _data(tuned: Tuned) -> dict[str, object]:
                 "finding": each.finding,
                 "value": each.value,
                 "gain": asdict(each.gain) if each.gain else None,
-                "costs": [change.metric for change in each.costs],
             }
             for each in found.judged
         ],
