@@ -24,7 +24,7 @@ def test_equal_answers_are_the_same():
 
 
 def test_where_answers_part_is_said():
-    """The second of three tokens differs: one was the same. An answer that stops early parts there."""
+    """Of three tokens the second differs: one was the same. One that stops early parts there."""
     other = replace(BEFORE, answers=(Answer(tokens=("a", "x", "c")), BEFORE.answers[1]))
     short = replace(BEFORE, answers=(Answer(tokens=("a", "b")), BEFORE.answers[1]))
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..boot import BootOutcome, History, boot
-from ..errors import BootInterruptedError, ServerError, WorkbenchError
+from ..errors import BootInterruptedError, ServerError, ServerFailureError, WorkbenchError
 from ..records import Progress
 from ..servers.base import Recipe
 from ..switch.journal import Journal, Stage
@@ -180,6 +180,14 @@ class Lab:
         )
         if result.interrupted:
             raise KeyboardInterrupt
+        if not result.metrics.completed:
+            error = next((each.error for each in result.requests if each.error), "unknown")
+            raise ServerFailureError(
+                f"None of {len(result.requests)} requests was answered: {error}",
+                hint="Ask for what fits into the model's context: --input-len, --output-len. "
+                "The server's side: workbench logs",
+                base_url=self._session.server.base_url,
+            )
         return result
 
     def _progress(self, latest: Progress) -> None:
