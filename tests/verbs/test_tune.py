@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,6 +109,21 @@ def test_a_recommendation_has_its_evidence():
     assert "Two starts with the same flags differed by 0.0%" in shown
     assert (view.ok, view.unsure) == (True, False)
     assert view.data["recommended"]["name"] == "--x"
+    json.dumps(view.data, allow_nan=False)
+
+
+def test_a_picture_has_each_gain_and_says_the_finding():
+    """And one of nothing says so."""
+    again = trial(flag("x"), (119, 120, 121), role=Role.AGAIN)
+    after = trial(None, (103, 104, 105), role=Role.AFTER)
+
+    picture = tune_view(tuned(BEFORE, trial(flag("y"), (99, 100, 101)), again, after)).pictures()
+    picture["gains"].savefig(io.BytesIO(), format="png")
+
+    names = [label.get_text() for label in picture["gains"].axes[0].get_yticklabels()]
+    assert names == ["--x, once more", "--y"]
+    assert picture["gains"].get_suptitle().startswith("--x: +17.6% throughput")
+    tune_view(tuned(BEFORE)).pictures()["gains"].savefig(io.BytesIO(), format="png")
 
 
 def test_what_was_not_confirmed_is_unsure():

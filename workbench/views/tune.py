@@ -5,7 +5,7 @@ How a tune looks: what was tried, what is recommended, and why.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from .. import units
@@ -13,17 +13,32 @@ from ..display import View
 from .base import near, wrapped
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ..bench.compare import Change
     from ..bench.intervals import Interval
     from ..tune.trial import Goal, Judged, Trial
     from ..tune.tune import Tuned, TunePlan
 
 
-def tune_view(tuned: Tuned) -> View:
+@dataclass(frozen=True, kw_only=True)
+class TuneView(View):
+    """A tune as a table, with all of it and its picture at hand."""
+
+    tuned: Tuned
+
+    def pictures(self) -> dict[str, Figure]:
+        """Draw the gains, as a notebook shows them."""
+        from ..plots.tune import gains
+
+        return {"gains": gains(self.tuned)}
+
+
+def tune_view(tuned: Tuned) -> TuneView:
     """Show each trial, the recommendation above, and what one has to know below."""
     columns = ("tried", _goal(tuned).metric, "gain", "95 % interval", "TTFT", "TPOT", "answers", "")
     found = tuned.found
-    return View(
+    return TuneView(
         title=_title(tuned),
         columns=columns,
         numeric=frozenset(columns[1:6]),
@@ -32,6 +47,7 @@ def tune_view(tuned: Tuned) -> View:
         data=_data(tuned),
         ok=not tuned.interrupted,
         unsure=found.choice is not None and not found.confirmed,
+        tuned=tuned,
     )
 
 
