@@ -64,6 +64,7 @@ HOMES = {
     "papermill": {"headless.py"},
     "nbconvert": {"headless.py"},
     "nbformat": {"headless.py"},
+    "ray": {"bench/ray_workers.py"},
     "psutil": {"servers/processes.py"},
     "dotenv": {"settings.py"},
     "yaml": {"doctor/compose_file.py"},

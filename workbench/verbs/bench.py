@@ -128,6 +128,11 @@ def load_options(command: Any) -> Any:
             type=click.IntRange(1),
             help="That send the load. [default: one for 250 at once, on half of the cores]",
         ),
+        click.option(
+            "--workers",
+            metavar="ADDRESS",
+            help="Send it from a Ray cluster's machines: ray://HOST:10001, or auto on one of them.",
+        ),
         click.option("--temperature", type=click.FloatRange(0), help="[default: 0]"),
         click.option(
             "--extra-body", metavar="JSON", help="What each request says besides, as JSON."
