@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -112,6 +113,42 @@ def test_a_name_that_is_no_conversation_is_refused(shell, asked: ScriptedServer)
         shell.run_cell_magic("chat", "-c talk", "Hi")
 
     assert asked.chat_requests == []
+
+
+def test_a_benchmark_typed_in_a_cell_is_a_table_with_pictures(shell, asked: ScriptedServer):
+    """Of the notebook's own server; it can be assigned, and gives results and figures."""
+    few = "--num-prompts 4 --input-len 5 --output-len 2"
+    shell.run_cell(f"found = %wb bench {few} --concurrency 1,2").raise_error()
+    found = shell.user_ns["found"]
+
+    assert [each.metrics.completed for each in found.results] == [4, 4]
+    assert "latency against load" in found.pictures()
+    assert "<table" in found.html()
+
+
+def test_a_wrong_option_of_a_benchmark_is_one_line(shell, asked: ScriptedServer):
+    """As with every verb; nothing was asked."""
+    with pytest.raises(UsageError, match="--goodput or --preset"):
+        shell.run_line_magic("wb", "bench --budget 10m")
+
+    assert asked.chat_requests == []
+
+
+def test_two_benchmarks_are_compared_in_a_cell(shell, asked: ScriptedServer, tmp_path: Path):
+    """
+    With files that a cell has saved. Other lengths are another question: refused, and that is
+    shown and not raised, for a notebook goes on.
+    """
+    few = "--num-prompts 4 --input-len 5 --save-detailed"
+    for name, length in (("a", 2), ("b", 2), ("longer", 3)):
+        line = f"bench {few} --output-len {length} --save {tmp_path / name}.json"
+        shell.run_line_magic("wb", line)
+    same = shell.run_line_magic("wb", f"compare {tmp_path / 'a.json'} {tmp_path / 'b.json'}")
+    other = shell.run_line_magic("wb", f"compare {tmp_path / 'a.json'} {tmp_path / 'longer.json'}")
+
+    assert "TTFT mean" in {row[0] for row in same.rows}
+    assert other.rows == ()
+    assert "workload DIFFERS" in str(other)
 
 
 def test_functions_of_the_notebook_are_tools(shell, asked: ScriptedServer, capsys):

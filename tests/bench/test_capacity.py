@@ -54,6 +54,25 @@ def test_each_trial_asks_something_new_at_its_rate():
     assert len(found.results) == len(served.asked)
 
 
+def test_a_trial_sends_no_longer_than_there_is_time():
+    """And no more requests than it would without a limit; a shorter duration stays."""
+    served = Served()
+
+    def bench(**asked: Any) -> tuple[Result]:
+        (result,) = served.bench(**asked)
+        return (replace(result, interrupted=True),)  # the first trial is enough
+
+    session: Any = SimpleNamespace(bench=bench)
+    capacity(session, slo="ttft=200ms", budget_s=60, num_prompts=7)
+    capacity(session, slo="ttft=200ms", budget_s=60)
+    capacity(session, slo="ttft=200ms", budget_s=60, duration_s=5)
+    first = served.asked
+
+    assert all(59 < each["duration_s"] <= 60 for each in first[:2])
+    assert [each["num_prompts"] for each in first] == [7, 100, None]
+    assert first[2]["duration_s"] == 5
+
+
 def test_an_interrupt_keeps_what_was_found():
     """The third trial is ended by somebody: two rates are known."""
     served = Served()

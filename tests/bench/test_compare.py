@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from workbench.bench.compare import Change, Comparison, Finding, Test, compare, read_runs
+from workbench.bench.compare import Change, Comparison, Finding, Test, compare
+from workbench.bench.files import read_runs
 from workbench.bench.result import Fingerprint, Lag, Request, Result, Settings
 from workbench.bench.summary import summarize
 from workbench.errors import ConfigError

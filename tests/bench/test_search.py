@@ -141,15 +141,23 @@ def test_trials_are_bounded():
     assert answer.rate_rps == 16
 
 
-def test_a_search_whose_time_is_up_says_what_it_found():
-    """After two trials: one rate that met, and no second look at what is not clear."""
-    server = Server(good_to=100, keeps_up_to=100, count=20)
-    answer = search(server, start_rps=1, goodput=0.99, has_time=lambda: len(server.asked) < 2)
+def test_time_that_is_spent_ends_it_with_what_was_found():
+    """Over after three trials: 1, 2, 4 meet, and the rate that comes next is not tried."""
+    server = Server(good_to=10, keeps_up_to=100)
+    answer = search(server, start_rps=1, is_over=lambda: len(server.asked) == 3)
 
-    assert server.asked == [1, 1]
+    assert server.asked == [1, 2, 4]
+    assert (answer.rate_rps, answer.why) == (4, "its time is spent")
+
+
+def test_no_repeat_begins_when_the_time_is_spent():
+    """What one trial of an unclear rate says is what there is, and it is called unsure."""
+    server = Server(good_to=1, keeps_up_to=100, count=20)
+    answer = search(server, start_rps=1, is_over=lambda: True)
+
+    assert server.asked == [1]
+    assert [level.sure for level in answer.levels] == [False]
     assert answer.rate_rps == 1
-    assert not answer.levels[0].sure
-    assert answer.why == "the time is up"
 
 
 @pytest.mark.parametrize(("goodput", "count"), [(0.99, 381), (0.9, 35), (0.5, 4)])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from workbench.bench.sweep import Point, knee, sweep
+from tests.bench.results import result
+from workbench.bench.result import Settings
+from workbench.bench.sweep import Point, knee, points
 
 
-def point(concurrency: int, *tps: float) -> Point:
-    return Point(
-        concurrency=concurrency, request_rps=tuple(value / 10 for value in tps), output_tps=tps
-    )
+def point(concurrency: int, tps: float) -> Point:
+    return Point(concurrency=concurrency, throughput=tps)
 
 
 def test_the_knee_is_where_power_is_greatest():
@@ -52,23 +54,10 @@ def test_two_points_show_no_bend():
     assert knee([point(1, 100), point(2, 150)]) is None
 
 
-def test_a_sweep_goes_up_and_takes_runs_together():
-    """Each concurrency once, in order; two runs are a mean with an interval."""
-    asked: list[tuple[int, int]] = []
+def test_only_closed_loops_are_points_of_a_curve():
+    """A rate with a limit on what is under way is none; all at once is as many as there are."""
+    closed = replace(result(), settings=Settings(num_prompts=9, concurrency=2))
+    all_at_once = replace(result(), settings=Settings(num_prompts=9))
+    rated = replace(result(), settings=Settings(num_prompts=9, concurrency=2, request_rate_rps=1.0))
 
-    def measure(concurrency: int, number: int) -> Point:
-        asked.append((concurrency, number))
-        return point(concurrency, 100.0 + number)
-
-    points = sweep(measure, [2, 1, 2], repeats=2)
-
-    assert asked == [(1, 0), (1, 1), (2, 0), (2, 1)]
-    assert points[0].throughput == 100.5
-    assert points[0].interval is not None
-    # 12.706 × √0.5 / √2 = 6.353
-    assert points[0].interval.high == pytest.approx(100.5 + 6.353, abs=1e-3)
-
-
-def test_one_run_has_no_interval():
-    """And says so by ``None``."""
-    assert point(1, 100).interval is None
+    assert [each.concurrency for each in points([closed, all_at_once, rated])] == [2, 9]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
+import psutil
 import pytest
 
+from tests.bench.against import exact
 from tests.scripted import ScriptedServer, reply
 from workbench import verbs
 from workbench.bench import vllm_json
@@ -162,3 +165,200 @@ def test_python_measures_a_dataframes_column(session: Session, server: ScriptedS
     asked = {request.json["messages"][0]["content"] for request in server.chat_requests}
     assert asked == {"one", "two"}
     assert result.settings.concurrency == 2
+
+
+SERVED = ("--ttft-ms=20", "--itl-ms=2", "--tokens=3")
+FEW = ("--num-prompts", "6", "--input-len", "5", "--output-len", "3", "--warmup", "0")
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Session]:
+    """A session at the yardstick: three tokens, the first after 20 ms, the others 2 ms apart."""
+    with (
+        exact(*SERVED) as to,
+        Session(base_url=f"http://{to.host}:{to.port}/v1", state_dir=str(tmp_path)) as made,
+    ):
+        yield made
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--goodput", "1"),
+        ("--goodput", "0"),
+        ("--preset", "poem"),
+        ("--sweep", "3"),
+        ("--processes", "0"),
+        ("--goodput", "0.9", "--budget", "0"),
+        ("--goodput", "0.9", "--budget", "soon"),
+        ("--watts", "much"),
+        ("--watts", "-300"),
+        ("--watts", "inf"),
+    ],
+    ids=" ".join,
+)
+def test_a_value_that_cannot_be_is_said_with_its_option(session: Session, words: tuple[str, ...]):
+    """Before anything is asked."""
+    with pytest.raises(click.BadParameter) as refused:
+        typed(session, *SMALL, *words)
+
+    said = refused.value.format_message()
+    assert words[-2] in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--budget", "1m"), "--goodput or --preset"),
+        (("--goodput", "0.9", "--ramp", "1:2"), "its own loads"),
+        (("--goodput", "0.9", "--concurrency", "4"), "its own loads"),
+        (("--preset", "rag", "--sweep", "8"), "its own loads"),
+        (("--goodput", "0.9", "--html", "report.html"), "at the rate that it finds"),
+        (("--goodput", "0.9", "--gpu", "7900xtx"), "at the rate that it finds"),
+        (("--price", "0.30EUR"), "--watts"),
+        (("--sweep", "8", "--concurrency", "4"), "so does --concurrency"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_options_that_do_not_go_together_are_not_passed_over(
+    session: Session, words: tuple[str, ...], said: str
+):
+    """A usage error that says what would."""
+    with pytest.raises(click.UsageError) as refused:
+        typed(session, *SMALL, *words)
+
+    assert said in refused.value.format_message()
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("--slo", "itl=3ms"), "--slo ttft=200ms,tpot=50ms"),
+        (("--goodput", "0.9", "--slo", "fast"), "--slo ttft=200ms,tpot=50ms"),
+        (("--watts", "300", "--price", "cheap"), "--price 0.30EUR"),
+        (("--workers", "head"), "ray://HOST:10001"),
+        (("--workers", "local"), "--processes N"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_read_comes_with_an_example(
+    session: Session, server: ScriptedServer, words: tuple[str, ...], hint: str
+):
+    """And no request has been sent."""
+    with pytest.raises(ConfigError) as refused:
+        typed(session, *SMALL, *words)
+
+    assert hint in str(refused.value.hint)
+    assert server.chat_requests == []
+
+
+def test_good_answers_are_counted_by_the_limits(served: Session):
+    """20 ms are within a second, and not within a millisecond."""
+    good = typed(served, *FEW, "--slo", "ttft=1s,e2el=5s")
+    bad = typed(served, *FEW, "--slo", "ttft=1ms")
+
+    assert isinstance(good, BenchView)
+    assert isinstance(bad, BenchView)
+    assert (good.results[0].metrics.good, bad.results[0].metrics.good) == (6, 0)
+    assert "good (TTFT ≤ 1.00 s, E2EL ≤ 5.00 s)" in str(good)
+
+
+def test_a_sweep_doubles_the_concurrency_and_finds_the_knee(served: Session):
+    """1, 2, 4 and 5 itself; a server that takes any number has no knee there yet."""
+    view = typed(served, *FEW, "--num-prompts", "20", "--sweep", "5")
+
+    assert isinstance(view, BenchView)
+    assert [each.settings.concurrency for each in view.results] == [1, 2, 4, 5]
+    assert "knee: " in (view.note or "")
+
+
+def test_declared_watts_and_a_price_are_told_for_1000_tokens(served: Session):
+    """
+    360 W for the run's seconds, in watt-hours (3,600 J), for its 18 tokens, times 1,000; a
+    kilowatt-hour of it at 0.50.
+    """
+    view = typed(served, *FEW, "--watts", "360W", "--price", "0.50EUR")
+
+    assert isinstance(view, BenchView)
+    metrics = view.results[0].metrics
+    assert metrics.output_tokens == 18
+    wh = 360 * metrics.duration_s / 3600 / 18 * 1000
+    said = f"energy: 360 W (declared), {wh:.3g} Wh for 1,000 output tokens, {wh / 2000:.3g} EUR"
+    assert said in (view.note or "")
+
+
+def test_measured_watts_are_a_meters_or_nothing(served: Session):
+    """A machine without one has no line of energy, and no zero."""
+    view = typed(served, *FEW, "--watts", "measured")
+
+    assert isinstance(view, BenchView)
+    energy = [line for line in (view.note or "").splitlines() if line.startswith("energy")]
+    assert all("(measured: " in line for line in energy)
+
+
+def test_a_named_card_gives_the_share_of_what_its_memory_allows(served: Session):
+    """The model's shape is that of models/pocket; the yardstick is far below the card."""
+    view = typed(served, *FEW, "--model", "pocket", "--gpu", "7900xtx")
+
+    assert "that 7900xtx's 960 GB/s allow for" in str(view.note)
+
+
+def test_a_card_that_nobody_knows_is_said(served: Session):
+    """In the line where the share would be; the measurement stays."""
+    view = typed(served, *FEW, "--model", "pocket", "--gpu", "voodoo2")
+
+    assert isinstance(view, BenchView)
+    assert view.results[0].metrics.completed == 6
+    assert "memory: the bandwidth of voodoo2 is not known here" in str(view.note)
+
+
+@pytest.mark.processes
+def test_so_many_processes_send_as_are_named(served: Session):
+    """Two were there while it measured, and each request came once."""
+    seen: set[int] = set()
+
+    @contextmanager
+    def looking() -> Iterator[Callable[[Progress], None]]:
+        def look(_progress: Progress) -> None:
+            for child in psutil.Process().children():
+                if "workbench.bench.processes" in " ".join(child.cmdline()):
+                    seen.add(child.pid)
+
+        yield look
+
+    skin = SimpleNamespace(session=served, progress=looking)
+    words = [*FEW, "--num-prompts", "40", "--concurrency", "2", "--processes", "2"]
+    shown: Any = verbs.workbench.main(["bench", *words], obj=skin, standalone_mode=False)
+
+    assert len(seen) == 2
+    assert shown.results[0].metrics.completed == 40
+
+
+def test_a_search_begins_at_the_rate_and_ends_with_its_time(served: Session):
+    """A minute of requests, of which two seconds are sent; what was found until then is told."""
+    began_s = time.monotonic()
+    words = ("--slo", "ttft=1s", "--goodput", "0.5", "--request-rate", "10", "--budget", "2s")
+    view = typed(served, *FEW, "--num-prompts", "600", *words, "--json")
+    found = json.loads(str(view))
+
+    assert time.monotonic() - began_s < 20
+    assert found["why"] == "its time is spent"
+    assert found["rate_rps"] == 10
+    assert found["levels"][0]["trials"][0]["requests"] < 60
+
+
+def test_a_preset_brings_lengths_and_limits_and_what_is_said_goes_before(
+    served: Session, tmp_path: Path
+):
+    """RAG's limits and 4,096 tokens a prompt; but answers are as long as was said."""
+    saved = tmp_path / "runs"
+    view = typed(
+        served,
+        *("--preset", "rag", "--output-len", "3", "--num-prompts", "10", "--warmup", "0"),
+        *("--request-rate", "20", "--budget", "1s", "--save", str(saved)),
+    )
+    first = vllm_json.read(min(saved.iterdir()))
+
+    assert "with TTFT ≤ 300 ms, TPOT ≤ 100 ms" in str(view)
+    assert first.fingerprint.workload["input_len"] == 4096
+    assert first.fingerprint.workload["output_len"] == 3

@@ -15,7 +15,7 @@ from .energy import Energy, Price, mean_watts
 from .power import PowerMeter
 from .result import Result
 from .roofline import Roofline, roofline
-from .sweep import Point, knee
+from .sweep import knee, points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,20 +122,6 @@ def energy_of(result: Result, power: Power) -> Energy | None:
         duration_s=result.metrics.duration_s,
         tokens=result.metrics.output_tokens,
         price=power.price,
-    )
-
-
-def points(results: tuple[Result, ...]) -> tuple[Point, ...]:
-    """Take closed-loop results as points of a sweep."""
-    return tuple(
-        Point(
-            concurrency=result.settings.concurrency,
-            request_rps=(result.metrics.request_throughput_rps,),
-            output_tps=(result.metrics.output_throughput_tps,),
-            failed=result.metrics.failed,
-        )
-        for result in results
-        if result.settings.concurrency and result.metrics.output_throughput_tps
     )
 
 

@@ -11,14 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..records import Progress
+from . import ray_workers
 from .result import Result
 from .search import REPEATS, TOLERANCE, Found, Level, Trial, is_saturated, search
+from .series import NUM_PROMPTS
 from .slo import PRESETS, Slo, read_slo
 
 if TYPE_CHECKING:
     from ..session import Session
 
 START_RPS = 1.0
+
+LEAST_S = 0.1
+"""A trial that begins as the time ends sends something all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +49,7 @@ def capacity(
     start_rps: float = START_RPS,
     repeats: int = REPEATS,
     tolerance: float = TOLERANCE,
-    budget_s: float = math.inf,
+    budget_s: float | None = None,
     on_level: Callable[[Level], None] = lambda _level: None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
     **load: Any,
@@ -57,7 +62,8 @@ def capacity(
 
         preset: ``chat``, ``rag`` or ``code``; what is said besides goes before it.
 
-        budget_s: No trial begins after so long; the first always does.
+        budget_s: For all of it. The trial in which it ends sends nothing more, and what is
+            under way then is read to its end; no other follows.
 
         load: As of :meth:`workbench.session.Session.bench`, without a rate.
 
@@ -69,8 +75,8 @@ def capacity(
     if preset:
         load = {"input_len": kind.input_tokens, "output_len": kind.output_tokens} | load
     results: list[Result] = []
-    ends_s = time.monotonic() + budget_s
     seed = load.pop("seed", 0)
+    until_s = math.inf if budget_s is None else time.monotonic() + budget_s
 
     def measure(rate_rps: float, _number: int) -> Trial:
         # Other prompts each time, or the prefix cache would know them.
@@ -79,23 +85,37 @@ def capacity(
             request_rate_rps=rate_rps,
             seed=seed + len(results),
             on_progress=on_progress,
-            **load,
+            **_within(load, until_s - time.monotonic()),
         )
         if result.interrupted:
             raise KeyboardInterrupt
         results.append(result)
         return trial_of(result)
 
-    found = search(
-        measure,
-        start_rps=start_rps,
-        goodput=kind.goodput if goodput is None else goodput,
-        repeats=repeats,
-        tolerance=tolerance,
-        has_time=lambda: time.monotonic() < ends_s,
-        on_level=on_level,
-    )
+    with ray_workers.connected(load.get("workers")):
+        found = search(
+            measure,
+            start_rps=start_rps,
+            goodput=kind.goodput if goodput is None else goodput,
+            repeats=repeats,
+            tolerance=tolerance,
+            is_over=lambda: time.monotonic() >= until_s,
+            on_level=on_level,
+        )
     return Capacity(slo=limits, found=found, results=tuple(results))
+
+
+def _within(load: dict[str, Any], left_s: float) -> dict[str, Any]:
+    """Have a load send no longer than there is time, and no more than without that."""
+    if math.isinf(left_s):
+        return load
+    duration_s = load.get("duration_s")
+    number = load.get("num_prompts")
+    return {
+        **load,
+        "duration_s": max(LEAST_S, min(left_s, duration_s or left_s)),
+        "num_prompts": number or (NUM_PROMPTS if duration_s is None else None),
+    }
 
 
 def as_text(slo: Slo) -> str:

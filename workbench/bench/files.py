@@ -1,10 +1,11 @@
 """
-Where results and reports are written.
+Where results and reports are written, and read from.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
@@ -51,3 +52,28 @@ def write(path: Path, text: str) -> None:
         raise ConfigError(
             f"{path} cannot be written: {exc.strerror}.", hint="Another place?", key="save"
         ) from exc
+
+
+def read_runs(paths: Sequence[Path]) -> tuple[Result, ...]:
+    """
+    Read the runs of one side; a folder stands for the JSON files in it, a pattern for what fits.
+
+    Raises:
+        ConfigError: A file is no result, or there is none.
+    """
+    found = [file for path in paths for file in _files(path)]
+    if not found:
+        raise ConfigError(
+            f"There is no result in {', '.join(map(str, paths))}.",
+            hint="Measure one: workbench bench --save FOLDER",
+            key="result",
+        )
+    return tuple(map(vllm_json.read, found))
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(path.glob("*.json"))
+    if path.exists() or not set("*?[") & set(path.name):
+        return [path]
+    return sorted(path.parent.glob(path.name))

@@ -4,19 +4,11 @@ What a load was and what came of it, and how far it is while it runs.
 
 from __future__ import annotations
 
-import statistics
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
 
 from .answer import Answer
-
-LOUD_LAG_SHARE = 0.01
-"""Above it, what was measured is the client's too, and a report says so."""
-
-SOME_GAPS = 100_000
-"""So many tell the median of all, and do not take seconds."""
 
 
 @dataclass(slots=True)
@@ -77,46 +69,6 @@ class Load:
     read_late_s: array[float]
     kernel_stamps: bool
     workers: Workers | None = None
-
-    @property
-    def send_late_s(self) -> list[float]:
-        """For each request that was sent, how long after it was due."""
-        return [each.sent_s - each.due_s for each in self.requests if each.sent_s is not None]
-
-    @property
-    def lag_share(self) -> float | None:
-        """
-        How much of what it measures is the client's own: the greater of two shares.
-
-        Of sending: the mean lateness, of the mean time from sent to done. Of reading,
-        with the kernel's times: the share of reads that came later than the median
-        gap between chunks, for those may have met two packets of one stream, and only
-        the last one's time is known. Without them: the mean lateness, of that gap.
-        ``None``: nothing was sent and answered.
-        """
-        shares = [share for share in (self._sending_share(), self._reading_share()) if share]
-        return max(shares, default=0.0 if self.send_late_s else None)
-
-    def _sending_share(self) -> float | None:
-        took_s = [
-            each.done_s - each.sent_s
-            for each in self.requests
-            if each.sent_s is not None and each.done_s is not None
-        ]
-        if not took_s or not sum(took_s):
-            return None
-        return statistics.fmean(self.send_late_s) / statistics.fmean(took_s)
-
-    def _reading_share(self) -> float | None:
-        # Chunks that came in one packet have no gap of their own.
-        each_gap = (b - a for sent in self.requests for a, b in pairwise(sent.answer.stamps_s))
-        gaps_s = list(islice((gap for gap in each_gap if gap > 0), SOME_GAPS))
-        if not gaps_s or not self.read_late_s:
-            return None
-        gap_s = statistics.median(gaps_s)
-        if not self.kernel_stamps:
-            return statistics.fmean(self.read_late_s) / gap_s
-        return sum(late > gap_s for late in self.read_late_s) / len(self.read_late_s)
 
 
 class Interrupted(KeyboardInterrupt):

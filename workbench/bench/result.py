@@ -310,6 +310,11 @@ class Settings:
     seed: int = 0
     body: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether requests came by the clock."""
+        return bool(self.request_rate_rps or self.ramp or self.trace)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:

@@ -150,7 +150,7 @@ def search(
     repeats: int = REPEATS,
     tolerance: float = TOLERANCE,
     most_trials: int = MOST_TRIALS,
-    has_time: Callable[[], bool] = lambda: True,
+    is_over: Callable[[], bool] = lambda: False,
     on_level: Callable[[Level], None] = lambda _level: None,
 ) -> Found:
     """
@@ -163,30 +163,32 @@ def search(
 
         repeats: How often a rate is measured at most.
 
-        has_time: Asked before each trial but the first.
+        is_over: Asked after each trial whether the time for all of it is spent.
     """
     levels: list[Level] = []
     left = most_trials
-
-    def found(why: str) -> Found:
-        met, missed = _bounds(levels)
-        return Found(
-            goodput=goodput, rate_rps=met, missed_rps=missed, levels=tuple(levels), why=why
-        )
-
     while True:
-        rate_rps, why = _next(*_bounds(levels), start_rps=start_rps, tolerance=tolerance)
-        if rate_rps is None:
-            return found(why)
-        if left == 0:
-            return found(f"{most_trials} trials are spent")
-        if levels and not has_time():
-            return found("the time is up")
-        times = min(repeats, left)
+        met, missed = _bounds(levels)
+        rate_rps, why = _next(met, missed, start_rps=start_rps, tolerance=tolerance)
+        if rate_rps is not None and levels and is_over():
+            rate_rps, why = None, "its time is spent"
+        if rate_rps is None or left == 0:
+            why = why or f"{most_trials} trials are spent"
+            return Found(
+                goodput=goodput, rate_rps=met, missed_rps=missed, levels=tuple(levels), why=why
+            )
         try:
-            level = judged(measure, rate_rps, goodput=goodput, repeats=times, has_time=has_time)
+            level = judged(
+                measure, rate_rps, goodput=goodput, repeats=min(repeats, left), is_over=is_over
+            )
         except KeyboardInterrupt:
-            return found("it was interrupted")
+            return Found(
+                goodput=goodput,
+                rate_rps=met,
+                missed_rps=missed,
+                levels=tuple(levels),
+                why="it was interrupted",
+            )
         levels.append(level)
         left -= len(level.trials)
         on_level(level)
@@ -198,14 +200,14 @@ def judged(
     *,
     goodput: float,
     repeats: int,
-    has_time: Callable[[], bool] = lambda: True,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> Level:
-    """Measure at one rate until it is clear, or often enough, or there is no time for more."""
+    """Measure at one rate until it is clear, or often enough."""
     trials: list[Trial] = []
     while True:
         trials.append(measure(rate_rps, len(trials)))
         level = level_of(trials, goodput=goodput)
-        if level.sure or len(trials) >= repeats or not has_time():
+        if level.sure or len(trials) >= repeats or is_over():
             return level
 
 

@@ -1,5 +1,5 @@
 """
-A load swept over concurrencies, and where its knee is. Pure.
+Where a load that was measured at several concurrencies has its knee. Pure.
 
 The knee is where *power*, throughput divided by latency, is greatest: below it
 one more request at a time brings more answers than it costs in waiting, above
@@ -13,42 +13,18 @@ problems in computer communications, ICC 1979
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
-from .intervals import Interval, of_mean
+from .result import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """
-    What was measured at one concurrency.
-
-    Args:
-        request_rps: Answers a second of each run.
-
-        output_tps: Output tokens a second of each run.
-
-        failed: Requests without an answer, in all runs.
-    """
+    """What was measured at one concurrency: output tokens a second."""
 
     concurrency: int
-    request_rps: tuple[float, ...]
-    output_tps: tuple[float, ...]
-    ttft_s: tuple[float, ...] = ()
-    tpot_s: tuple[float, ...] = ()
-    failed: int = 0
-
-    @property
-    def throughput(self) -> float:
-        """Output tokens a second, the runs' mean."""
-        return fmean(self.output_tps)
-
-    @property
-    def interval(self) -> Interval | None:
-        """The same with its interval; ``None`` of one run."""
-        return of_mean(self.output_tps)
+    throughput: float
 
     @property
     def power(self) -> float:
@@ -96,36 +72,13 @@ def knee(points: Sequence[Point]) -> Knee | None:
     )
 
 
-def sweep(
-    measure: Callable[[int, int], Point],
-    concurrencies: Sequence[int],
-    *,
-    repeats: int = 1,
-    on_point: Callable[[Point], None] = lambda _point: None,
-) -> tuple[Point, ...]:
-    """
-    Measure at each concurrency, from the lowest up, *repeats* times.
-
-    Args:
-        measure: At a concurrency, for the n-th time (from 0).
-
-        on_point: Called with each point when all its runs are done.
-    """
-    points = []
-    for concurrency in sorted(set(concurrencies)):
-        point = merged([measure(concurrency, number) for number in range(repeats)])
-        points.append(point)
-        on_point(point)
-    return tuple(points)
-
-
-def merged(runs: Sequence[Point]) -> Point:
-    """Take several runs at one concurrency as one point."""
-    return Point(
-        concurrency=runs[0].concurrency,
-        request_rps=tuple(value for run in runs for value in run.request_rps),
-        output_tps=tuple(value for run in runs for value in run.output_tps),
-        ttft_s=tuple(value for run in runs for value in run.ttft_s),
-        tpot_s=tuple(value for run in runs for value in run.tpot_s),
-        failed=sum(run.failed for run in runs),
+def points(results: Sequence[Result]) -> tuple[Point, ...]:
+    """Take the closed loops among results, those that have a throughput, as points."""
+    return tuple(
+        Point(
+            concurrency=result.settings.concurrency or result.settings.num_prompts,
+            throughput=result.metrics.output_throughput_tps,
+        )
+        for result in results
+        if not result.settings.is_open and result.metrics.output_throughput_tps
     )

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from .. import units
 from ..bench.result import Distribution, Metrics, Percentile, Request, Result
+from ..bench.sweep import knee, points
 from .base import INK, framed, legend, nothing, time_axis
 
 WAITING, STREAMING, FAILED = "#e69f00", "#0072b2", "#d55e00"
@@ -21,9 +22,6 @@ LIMIT, KNEE = "#d55e00", "#009e73"
 
 MOST_INCHES, FRAME_INCHES = 7.0, 1.2
 """Of a timeline: how high it may be, and what of that its title, axis and legend take."""
-
-LEAST_FOR_A_KNEE = 3
-"""Two points make a line."""
 
 
 def pictures(results: Sequence[Result]) -> dict[str, Figure]:
@@ -51,8 +49,10 @@ def against_load(results: Sequence[Result]) -> Figure:
             _percentile_line(axes, [_load(each) for each in ordered], found, percent, colour)
         _limit(axes, _limit_of(ordered, f"{name}_s"))
         axes.set_ylabel(name.upper(), color=INK)
-        axes.set_yscale("log")
-        time_axis(axes.yaxis)
+        # Answers that come whole have a TPOT of nothing, for which a logarithm has no place.
+        if max((each.mean.value for each in found if each is not None), default=1.0) > 0:
+            axes.set_yscale("log")
+            time_axis(axes.yaxis)
         _load_axis(axes, ordered)
     panels[0].tick_params(labelbottom=False)
     panels[1].set_xlabel(_load_label(ordered), color=INK)
@@ -82,7 +82,7 @@ def curve(results: Sequence[Result]) -> Figure:
             textcoords="offset points",
         )
     _limit(axes, _limit_of(ordered, "e2el_s"))
-    bend = knee(ordered)
+    bend = _bend(ordered)
     if bend is not None:
         axes.axvline(_x(bend.metrics) or 0.0, color=KNEE, linestyle=":", label="knee")
     axes.set_yscale("log")
@@ -156,22 +156,13 @@ def itl(result: Result) -> Figure:
     return figure
 
 
-def knee(results: Sequence[Result]) -> Result | None:
-    """
-    Find the closed loop's load beyond which more of it buys little: the greatest *power*.
-
-    Power is throughput divided by latency, in a closed loop throughput² / concurrency.
-    ``None`` of fewer than three loads, and where the greatest load has the greatest power:
-    the bend was not reached.
-
-    Source: L. Kleinrock, Power and deterministic rules of thumb …, ICC 1979
-    """
-    loads = [each for each in results if each.settings.request_rate_rps is None]
-    loads = sorted((each for each in loads if _x(each.metrics)), key=_load)
-    if len(loads) < LEAST_FOR_A_KNEE:
+def _bend(results: Sequence[Result]) -> Result | None:
+    """Return the result at the knee; ``None`` where none was passed."""
+    found = knee(points(results))
+    if found is None or not found.is_reached:
         return None
-    best = max(loads, key=lambda each: (_x(each.metrics) or 0.0) ** 2 / _load(each))
-    return None if best is loads[-1] else best
+    closed = (each for each in results if not each.settings.is_open)
+    return next(each for each in closed if _load(each) == found.concurrency)
 
 
 def _percentile_line(

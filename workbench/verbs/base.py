@@ -4,6 +4,7 @@ What verbs share: the skin they are typed in, and the options that several of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, Unpack
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 
 Shown = View | Json | None
+
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Skin(Protocol):
@@ -50,6 +53,21 @@ class Skin(Protocol):
     def show(self, shown: object) -> None:
         """Show what a verb returned, where it is not the last thing that is shown."""
         ...
+
+
+class Duration(click.ParamType[float]):
+    """A time with its unit: ``90s``, ``20m``, ``1.5h``; a number alone is minutes."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h|)", str(value).strip())
+        if not found or not float(found[1]):
+            self.fail(f"{value!r} is no time: 90s, 20m, 1.5h.", param, ctx)
+        return float(found[1]) * UNITS_S[found[2] or "m"]
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

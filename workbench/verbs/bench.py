@@ -5,6 +5,7 @@ The verb ``bench``: how fast a server is.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from ..bench.plan import Ramp
     from ..bench.result import Result
 
-from .base import Shown, Skin, json_option, shown
-from .types import Duration
+from .base import Duration, Shown, Skin, json_option, shown
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
@@ -165,7 +165,7 @@ def beside_options(command: Any) -> Any:
             "--budget",
             "budget_s",
             type=Duration(),
-            help="End the search after so long, with what is found: 90s, 10m. [default: no limit]",
+            help="For a search: begin nothing more after it. [default: until it is found]",
         ),
         click.option(
             "--sweep", type=click.IntRange(4), help="Concurrencies 1, 2, 4 … up to this one."
@@ -222,6 +222,8 @@ def bench(
     it finds the highest request rate that keeps to the limits, beginning with --request-rate.
     """
     if sweep:
+        if load["concurrency"]:
+            raise click.UsageError("--sweep says the concurrencies, and so does --concurrency.")
         load["concurrency"] = _doubled(sweep)
     body = _body(extra_body) | ({} if temperature is None else {"temperature": temperature})
     from ..bench import files  # with all of a measurement, which a status has no time for
@@ -235,12 +237,16 @@ def bench(
     if goodput or preset:
         if ramp or load["trace"] or load["concurrency"]:
             raise click.UsageError("A search makes its own loads, by rates.")
+        if html or gpu or watts or price:
+            raise click.UsageError(
+                "--html, --gpu, --watts and --price are of measurements, and not of a search: "
+                "measure at the rate that it finds."
+            )
         options = {"slo": slo, "goodput": goodput, "preset": preset, "body": body}
-        if budget_s:
-            options["budget_s"] = budget_s
+        options["budget_s"] = budget_s
         with _at(skin.session, base_url) as session:
             return shown(_search(skin, session, keep, options | load), as_json)
-    if budget_s:
+    if budget_s is not None:
         raise click.UsageError("--budget is a search's: with --goodput or --preset.")
     from ..bench import beside
 
@@ -269,11 +275,15 @@ def _power(watts: str | None, price: str | None) -> tuple[Power, AbstractContext
     from ..bench.power import PowerMeter
 
     cost = read_price(price) if price else None
+    if cost and not watts:
+        raise click.UsageError("--price needs --watts: a price of how much?")
     if watts == "measured":
         meter = PowerMeter()
         return Power(meter=meter, price=cost), meter
     try:
         declared = None if watts is None else float(watts.lower().removesuffix("w"))
+        if declared is not None and not 0 < declared < math.inf:
+            raise ValueError
     except ValueError:
         message = f"{watts!r} is neither watts nor “measured”."
         raise click.BadParameter(message, param_hint="--watts") from None

@@ -35,7 +35,7 @@ def compare(
     cannot be compared. 4: it may be, and more runs would tell.
     """
     from ..bench.compare import compare as compared  # with all of a measurement
-    from ..bench.compare import read_runs
+    from ..bench.files import read_runs
     from ..views.compare import compare_view
 
     found = compared(

@@ -9,8 +9,7 @@ from typing import Any
 
 import click
 
-from .base import Shown, Skin, json_option, shown
-from .types import Duration
+from .base import Duration, Shown, Skin, json_option, shown
 
 
 def load_options(command: Any) -> Any:

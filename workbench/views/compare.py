@@ -13,7 +13,8 @@ from ..display import View
 from .base import wrapped
 
 if TYPE_CHECKING:
-    from ..bench.compare import Change, Comparison, Differs
+    from ..bench.compare import Change, Comparison
+    from ..bench.match import Differs
 
 
 def compare_view(found: Comparison) -> View:
