@@ -57,8 +57,8 @@ def test_a_server_that_batches_nothing_is_told_to(session: Session):
     before, answer = session.server.recipe(), session.chat("What is vLLM?", GREEDY).text
 
     tuned = session.tune(
-        concurrency=8, num_prompts=24, repeats=3, budget_s=1800, tries=("--nope",), only=("seqs",),
-        **LOAD,
+        concurrency=8, num_prompts=24, repeats=3, budget_s=1800,
+        tries=("--nope", "--max-num-seqs 8"), only=(), **LOAD,
     )  # fmt: skip
 
     refused = next(each for each in tuned.found.judged if each.finding is Finding.REFUSED)
