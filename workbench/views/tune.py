@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from ..bench.compare import Change
     from ..bench.intervals import Interval
+    from ..tune.dry_run import TunePlan
     from ..tune.trial import Goal, Judged, Trial
-    from ..tune.tune import Tuned, TunePlan
+    from ..tune.tune import Tuned
 
 
 @dataclass(frozen=True, kw_only=True)
