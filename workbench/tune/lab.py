@@ -64,6 +64,7 @@ class Lab:
         self._journal = Journal(session.settings.state_dir)
         self._answers: Answers | None = None
         self._number = 0
+        self._label = ""
         self._back_s: float | None = None
         self.touched = False
 
