@@ -49,8 +49,9 @@ if TYPE_CHECKING:
     from .report import Bundle
     from .smoke import SmokeReport
     from .telemetry import Telemetry
+    from .tune.dry_run import TunePlan
     from .tune.trial import Trial
-    from .tune.tune import Tuned, TunePlan
+    from .tune.tune import Tuned
     from .vram import Plan
 
 # The client and telemetry are imported where they are first needed: `status`
@@ -334,7 +335,7 @@ class Session:
         **wish: Any,
     ) -> Tuned:
         """
-        Try server flags for a load, and leave the server as it was; see :class:`.tune.tune.Wish`.
+        Try server flags for a load, and leave the server as it was; see :class:`.tune.wish.Wish`.
 
         Args:
             goal: ``throughput``, ``goodput``, ``ttft``, ``tpot`` or ``e2el``.
@@ -347,14 +348,16 @@ class Session:
         Raises:
             ServerStateError: Nothing runs, or it is somebody else's.
         """
-        from .tune.tune import tune, wish_of
+        from .tune.tune import tune
+        from .tune.wish import wish_of
 
         told = wish_of(goal=goal, budget_s=budget_s, concurrency=concurrency, **wish)
         return tune(self, told, on_progress=on_progress, on_trial=on_trial)
 
     def plan_tune(self, **wish: Any) -> TunePlan:
         """Say what :meth:`tune` would try, and how long it takes; nothing is restarted."""
-        from .tune.tune import plan_tune, wish_of
+        from .tune.dry_run import plan_tune
+        from .tune.wish import wish_of
 
         return plan_tune(self, wish_of(**wish))
 

@@ -80,6 +80,21 @@ def test_winners_are_tried_together_and_once_more():
     assert found.noise == pytest.approx(0.0)
 
 
+def test_what_sets_the_same_flag_is_not_put_together():
+    """One's own --try and a factor may be about one flag: the better of them counts."""
+    own = Candidate(factor="--a 8", add=("--a", "8"))
+    of_factor = Candidate(factor="seqs", add=("--a", "4"))
+    paper = Paper({(): 100, ("--a", "8"): 120, ("--a", "4"): 110})
+
+    _, found = searched(paper, (own, of_factor))
+
+    assert paper.asked == [
+        *("as it runs", "--a 8", "--a 4", "--a 8"),
+        "as before, started anew",
+    ]
+    assert found.choice == own
+
+
 def test_together_may_be_worse_than_alone():
     """Then the one alone is recommended."""
     paper = Paper({(): 100, ("--a",): 120, ("--c",): 115, BOTH: 101})

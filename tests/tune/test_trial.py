@@ -91,6 +91,18 @@ def test_what_got_worse_is_its_cost():
     assert "output throughput" not in costs
 
 
+def test_what_may_have_got_worse_is_told_too():
+    """First tokens of 50, 100 and 300 ms are 50 % slower than 100 ms, and no test says so."""
+    runs = tuple(
+        run(120, requests=tuple(request(number, ttft_s=ttft_s) for number in range(4)))
+        for ttft_s in (0.05, 0.1, 0.3)
+    )
+
+    costs = costs_of(replace(trial(flag("x"), ()), runs=runs), [BEFORE], THROUGHPUT)
+
+    assert {each.metric: each.finding.value for each in costs}["TTFT mean"] == "unsure"
+
+
 @pytest.mark.parametrize(
     ("quality", "finding"),
     [

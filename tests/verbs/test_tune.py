@@ -103,7 +103,7 @@ def test_a_recommendation_has_its_evidence():
     )
 
     shown = str(view)
-    assert "Recommended: --x\n+20.0% output throughput (+18." in shown
+    assert "Recommended: --x\noutput throughput better by 20.0% (+18." in shown
     assert "To keep it, in .env:\n  WORKBENCH_EXTRA_ARGS=--x" in shown
     assert "nothing that was measured got worse" in shown
     assert "Two starts with the same flags differed by 0.0%" in shown

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from .flags import Words
+from .flags import Words, grouped, name_of
 
 Version = tuple[int, ...]
 
@@ -296,6 +296,14 @@ FACTORS: dict[str, Callable[[Facts, Load, Profile], Found]] = {
     "performance-mode": _performance_mode,
     "quantization": _quantization,
 }
+
+
+def excludes(one: Candidate, other: Candidate) -> bool:
+    """Tell whether two are about the same: of one factor, or with a flag that both set."""
+    flags = [
+        {name_of(group[0]) for group in grouped((*each.add, *each.drop))} for each in (one, other)
+    ]
+    return one.factor == other.factor or bool(flags[0] & flags[1])
 
 
 def together(winners: Sequence[Candidate]) -> Candidate:

@@ -64,6 +64,7 @@ class Lab:
         self._journal = Journal(session.settings.state_dir)
         self._answers: Answers | None = None
         self._number = 0
+        self._label = ""
         self._back_s: float | None = None
         self.touched = False
 
@@ -180,19 +181,30 @@ class Lab:
         )
         if result.interrupted:
             raise KeyboardInterrupt
-        if not result.metrics.completed:
-            error = next((each.error for each in result.requests if each.error), "unknown")
-            raise ServerFailureError(
-                f"None of {len(result.requests)} requests was answered: {error}",
-                hint="Ask for what fits into the model's context: --input-len, --output-len. "
-                "The server's side: workbench logs",
-                base_url=self._session.server.base_url,
-            )
+        check_answered(result)
         return result
 
     def _progress(self, latest: Progress) -> None:
         left = f"{max(0.0, self.left_s()) / 60:.0f} min left"
         self._tell(replace(latest, label=f"{self._label} ({left}): {latest.label}"))
+
+
+def check_answered(result: Result) -> None:
+    """
+    Refuse to go on with a load of which nothing is answered.
+
+    Raises:
+        ServerFailureError: With what the server says.
+    """
+    if result.metrics.completed:
+        return
+    error = next((each.error for each in result.requests if each.error), "unknown")
+    raise ServerFailureError(
+        f"None of {len(result.requests)} requests was answered: {error}",
+        hint="Ask for what fits into the model's context: --input-len, --output-len. "
+        "The server's side: workbench logs",
+        base_url=result.fingerprint.base_url,
+    )
 
 
 def _failure(exc: WorkbenchError) -> Failure:

@@ -21,7 +21,7 @@ from statistics import fmean
 from typing import Protocol
 
 from ..bench.compare import Change
-from .candidates import Candidate, together
+from .candidates import Candidate, excludes, together
 from .trial import Finding, Goal, Judged, Role, Trial, costs_of, gain_of, judge, noise
 
 GoesOn = Callable[[Trial], bool]
@@ -109,7 +109,7 @@ class Search:
         self._each()
         winners = self._winners()
         if len(winners) > 1 and self._has_time_for(2):
-            self._try(Role.TOGETHER, together([each for each in winners if each]))
+            self._try(Role.TOGETHER, together(winners))
         best = self._best()
         if best is not None and self._has_time_for(1):
             self._try(Role.AGAIN, best)
@@ -179,15 +179,14 @@ class Search:
         return [judge(each, self._baselines(), self._goal) for each in self.trials]
 
     def _winners(self) -> list[Candidate]:
-        """Name the best of each factor, among those that are better."""
-        best: dict[str, Judged] = {}
-        for each in self._judged():
-            if each.finding is not Finding.BETTER or each.trial.candidate is None:
-                continue
-            factor = each.trial.candidate.factor
-            if factor not in best or _gain(each) > _gain(best[factor]):
-                best[factor] = each
-        return [each.trial.candidate for each in best.values() if each.trial.candidate]
+        """Name what is better, the best first; of what sets the same only the best."""
+        better = [each for each in self._judged() if each.finding is Finding.BETTER]
+        winners: list[Candidate] = []
+        for each in sorted(better, key=_gain, reverse=True):
+            candidate = each.trial.candidate
+            if candidate and not any(excludes(candidate, other) for other in winners):
+                winners.append(candidate)
+        return winners
 
     def _best(self) -> Candidate | None:
         best = self._best_of(self._judged())

@@ -10,6 +10,7 @@ from enum import StrEnum
 from statistics import fmean
 
 from ..bench.compare import METRICS, Change, Metric, compare
+from ..bench.compare import Finding as Verdicts
 from ..bench.intervals import Interval, difference
 from ..bench.result import Result
 from ..errors import ConfigError
@@ -215,10 +216,15 @@ def judge(trial: Trial, baselines: Sequence[Trial], goal: Goal) -> Judged:
 
 
 def costs_of(trial: Trial, baselines: Sequence[Trial], goal: Goal) -> tuple[Change, ...]:
-    """List what else got worse, beyond what runs differ by."""
+    """
+    List what else got worse: surely, and perhaps.
+
+    Perhaps is by more than a twentieth, and within what runs differ by: so few of them do not tell.
+    """
     before = [run for each in baselines for run in each.runs]
-    found = compare(before, trial.runs, threshold=0, anyway=True)
-    return tuple(each for each in found.regressions if each.metric != goal.metric)
+    found = compare(before, trial.runs, anyway=True).changes
+    bad = (Verdicts.REGRESSION, Verdicts.UNSURE, Verdicts.WORSE)
+    return tuple(each for each in found if each.finding in bad and each.metric != goal.metric)
 
 
 def _finding(

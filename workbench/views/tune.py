@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
     from ..bench.compare import Change
     from ..bench.intervals import Interval
+    from ..tune.dry_run import TunePlan
     from ..tune.trial import Goal, Judged, Trial
-    from ..tune.tune import Tuned, TunePlan
+    from ..tune.tune import Tuned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +107,7 @@ def _title(tuned: Tuned) -> str:
     surely = "" if found.confirmed else " (not measured once more: the budget is spent)"
     gain = found.evidence.gain
     return (
-        f"Recommended: {found.choice.name}\n{_share(gain.value)} {_goal(tuned).metric} "
+        f"Recommended: {found.choice.name}\n{_goal(tuned).metric} better by {gain.value:.1%} "
         f"({_ends(gain)} with 95 % confidence), {what}{surely}."
     )
 
@@ -185,14 +186,22 @@ def _costs(tuned: Tuned) -> Iterator[str]:
     evidence = tuned.found.evidence
     if evidence is None:
         return
-    costs = [text for each in tuned.found.costs if (text := _cost(each))]
-    yield f"what it costs: {', '.join(costs) if costs else 'nothing that was measured got worse'}"
+    sure = [text for each in tuned.found.costs if not _perhaps(each) and (text := _cost(each))]
+    perhaps = [text for each in tuned.found.costs if _perhaps(each) and (text := _cost(each))]
+    if sure or not perhaps:
+        yield f"what it costs: {', '.join(sure) or 'nothing that was measured got worse'}"
+    if perhaps:
+        yield f"what it may cost: {', '.join(perhaps)}: too few runs to tell"
     quality = evidence.trial.quality
     if quality and quality.verdict == "changed":
         yield (
             "some answers changed, and the perplexity of fixed texts did not rise: batches of "
             "another size round otherwise. Look whether yours do."
         )
+
+
+def _perhaps(change: Change) -> bool:
+    return change.finding == "unsure"
 
 
 def _cost(change: Change) -> str | None:
