@@ -12,6 +12,7 @@ that is another one.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -223,27 +224,34 @@ def compare(
     return Comparison(old=old.name, new=new.name, params=params, pairs=tuple(pairs))
 
 
+OLD_KEY = "WORKBENCH_OLD_API_KEY"
+"""The variable with the old server's key; on a command line, ``ps`` would show it."""
+
+
 def compare_with_served(
-    session: Session, prompts: Path, old: str, params: SamplingParams
+    session: Session, prompts: Path, old: str, params: SamplingParams, *, model: str | None = None
 ) -> Comparison:
     """
     Compare a GGUF, or another server, with what the session's server answers.
 
     Args:
-        old: A path that ends in ``.gguf``, or a URL with ``/v1``.
+        old: A path that ends in ``.gguf``, or a URL with ``/v1``; its key is in
+            :data:`OLD_KEY`.
+
+        model: The old server's, if it lists more than one.
 
     Raises:
         ConfigError: *old* or the prompts cannot be read.
     """
     asked = read_prompts(prompts)
-    with _closing_client(old) as client:
+    with _closing_client(old, model) as client:
         before: Side = ServerSide(client) if client else GgufSide(Path(old))
         return compare(asked, params, old=before, new=ServerSide(session.client))
 
 
-def _closing_client(old: str) -> AbstractContextManager[Client | None]:
+def _closing_client(old: str, model: str | None) -> AbstractContextManager[Client | None]:
     if old.startswith(("http://", "https://")):
-        return Client(old)
+        return Client(old, api_key=os.environ.get(OLD_KEY), model=model)
     if old.endswith(".gguf") and Path(old).is_file():
         return nullcontext(None)
     raise ConfigError(
