@@ -151,3 +151,30 @@ def test_other_programs_that_ask_by_hand_are_told_of(command: str):
 
     assert [place.state for place in reading.places] == [State.DECIDE]
     assert reading.text.endswith(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("docker run -d -p 11434:11434 ollama/ollama", "image"),
+        ("export OPENAI_API_BASE=http://localhost:8080/v1", "OPENAI_BASE_URL"),
+        ("pip install llama-cpp-python", "openai"),
+        ("./server -m model.gguf --port 8080", "llama-server is"),
+    ],
+)
+def test_what_is_installed_set_and_started_is_told_of(command: str, word: str):
+    """What the application needs around it is as old as its code."""
+    assert word in " ".join(read_shell(command).places[0].decide)
+
+
+def test_pythons_own_flag_is_no_models():
+    """``python -m llama_cpp.server --model m.gguf`` names one model."""
+    (decide,) = read_shell("python -m llama_cpp.server --model m.gguf").places[0].decide
+
+    assert "--model m.gguf is" in decide
+    assert "-m llama_cpp.server" not in decide
+
+
+def test_vllms_own_port_is_not_taken_for_an_old_server():
+    """Whoever has moved sets that one."""
+    assert read_shell("export OPENAI_BASE_URL=http://localhost:8000/v1").places == ()

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .commands import moved_command, old_command
+from .commands import GGUF, moved_command, old_command
 from .comments import comment_lines, comments_above, left_to_decide
+from .deployment import installed_or_set
 from .parameters import parameter_map
 from .places import Place, Reading, State
 from .urls_in_code import PUBLIC, is_public, known_path
@@ -195,14 +196,20 @@ def _moved_curl(text: str, found: re.Match[str], path: str) -> str:
 
 
 def _server(command: Command) -> Place | None:
-    name = old_command(command.text)
-    if name is None:
+    if name := old_command(command.text):
+        found: tuple[str, str] | None = ("starts an old server", moved_command(name, command.text))
+    elif GGUF.search(command.text):
+        found = ("starts an old server", moved_command("llama-server", command.text))
+    else:
+        found = installed_or_set(f"{command.text}\n")
+    if found is None:
         return None
+    what, decide = found
     return Place(
         line=command.line,
-        what="starts an old server",
+        what=what,
         seen=" ".join(command.text.replace("\\\n", " ").split()),
         state=State.DECIDE,
-        decide=(moved_command(name, command.text),),
+        decide=(decide,),
         items=(2,),
     )
