@@ -111,14 +111,20 @@ def test_an_old_side_that_is_none_is_refused(tmp_path: Path, old: str):
 def test_the_old_server_gets_its_own_key_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """From the environment, since others see a command line; Ollama lists many models."""
     old, new = ScriptedServer(), ScriptedServer()
-    monkeypatch.setenv("WORKBENCH_OLD_API_KEY", "of-the-old-one")
     for server in (old, new):
         server.answer(stream(text("so"), usage(1, 1)))
     (tmp_path / "a.txt").write_text("one\n")
     with Session(
         backend="remote", base_url=new.base_url, model="m", state_dir=str(tmp_path), telemetry=False
     ) as session:
-        compare_with_served(session, tmp_path / "a.txt", old.base_url, parameters(), model="llama3")
+        compare_with_served(
+            session,
+            tmp_path / "a.txt",
+            old.base_url,
+            parameters(),
+            model="llama3",
+            api_key="of-the-old-one",
+        )
     old.close()
     new.close()
 

@@ -12,7 +12,6 @@ that is another one.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -224,34 +223,39 @@ def compare(
     return Comparison(old=old.name, new=new.name, params=params, pairs=tuple(pairs))
 
 
-OLD_KEY = "WORKBENCH_OLD_API_KEY"
-"""The variable with the old server's key; on a command line, ``ps`` would show it."""
-
-
 def compare_with_served(
-    session: Session, prompts: Path, old: str, params: SamplingParams, *, model: str | None = None
+    session: Session,
+    prompts: Path,
+    old: str,
+    params: SamplingParams,
+    *,
+    model: str | None = None,
+    api_key: str | None = None,
 ) -> Comparison:
     """
     Compare a GGUF, or another server, with what the session's server answers.
 
     Args:
-        old: A path that ends in ``.gguf``, or a URL with ``/v1``; its key is in
-            :data:`OLD_KEY`.
+        old: A path that ends in ``.gguf``, or a URL with ``/v1``.
 
         model: The old server's, if it lists more than one.
+
+        api_key: The old server's, if it asks for one.
 
     Raises:
         ConfigError: *old* or the prompts cannot be read.
     """
     asked = read_prompts(prompts)
-    with _closing_client(old, model) as client:
+    with _closing_client(old, model, api_key) as client:
         before: Side = ServerSide(client) if client else GgufSide(Path(old))
         return compare(asked, params, old=before, new=ServerSide(session.client))
 
 
-def _closing_client(old: str, model: str | None) -> AbstractContextManager[Client | None]:
+def _closing_client(
+    old: str, model: str | None, api_key: str | None
+) -> AbstractContextManager[Client | None]:
     if old.startswith(("http://", "https://")):
-        return Client(old, api_key=os.environ.get(OLD_KEY), model=model)
+        return Client(old, api_key=api_key, model=model)
     if old.endswith(".gguf") and Path(old).is_file():
         return nullcontext(None)
     raise ConfigError(

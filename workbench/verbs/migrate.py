@@ -29,12 +29,15 @@ if TYPE_CHECKING:
     metavar="PROMPTS",
     help="Ask these prompts (a line each, or .jsonl) of the old side and of what is served.",
 )
-@click.option(
-    "--old",
-    metavar="GGUF|URL",
-    help="The old side, for --ab; a server's key is taken from WORKBENCH_OLD_API_KEY.",
-)
+@click.option("--old", metavar="GGUF|URL", help="The old side, for --ab.")
 @click.option("--old-model", metavar="NAME", help="Which of the old server's. [default: its first]")
+@click.option(
+    "--old-api-key",
+    metavar="KEY",
+    envvar="WORKBENCH_OLD_API_KEY",
+    show_envvar=True,
+    help="The old server's. In the variable, `ps` does not show it.",
+)
 @click.option("--temperature", type=float, default=0.0, show_default=True, help="For --ab.")
 @click.option("--max-tokens", type=int, default=128, show_default=True, help="For --ab.")
 @click.option("--seed", type=int, default=0, show_default=True, help="For --ab.")
@@ -50,6 +53,7 @@ def migrate(
     prompts: Path | None,
     old: str | None,
     old_model: str | None,
+    old_api_key: str | None,
     as_json: bool,
     **sampling: Any,
 ) -> Shown:
@@ -68,7 +72,9 @@ def migrate(
         from ..migrate.compare import compare_with_served, parameters
 
         params = parameters(**sampling)
-        found = compare_with_served(skin.session, prompts, old, params, model=old_model)
+        found = compare_with_served(
+            skin.session, prompts, old, params, model=old_model, api_key=old_api_key
+        )
         return shown(comparison_view(found), as_json)
     if path is None:
         raise click.UsageError("Name the file or the folder: workbench migrate PATH")
