@@ -42,6 +42,18 @@ def event(number: int, tokens: int) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data) + (b"0\r\n\r\n" if tokens else b"")
 
 
+def say(sock: socket.socket, status: bytes, body: bytes) -> None:
+    """Answer what is no stream, all at once."""
+    sock.setblocking(True)
+    sock.sendall(b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n" % (status, len(body)) + body)
+    sock.setblocking(False)
+
+
+def has_gone(sock: socket.socket, exc: OSError) -> bool:
+    """Tell whether it is the client that ended the connection."""
+    return sock.fileno() < 0 or isinstance(exc, (BrokenPipeError, ConnectionResetError))
+
+
 class Stream:
     """One answer under way."""
 
@@ -116,27 +128,31 @@ class Server:
     def take(self, fd: int) -> None:
         """Read a request; begin its answer when it is whole."""
         sock = self.sockets[fd]
-        data = sock.recv(65536)
+        try:
+            data = sock.recv(65536)
+        except ConnectionResetError:
+            data = b""
         if not data:
             self.epoll.unregister(fd)
             self.sockets.pop(fd).close()
             return
         data = self.read.pop(fd, b"") + data
         head, end, body = data.partition(b"\r\n\r\n")
-        if head.startswith(b"GET"):
+        if head.startswith(b"GET /times"):
             self.tell(sock)
+        elif head.startswith(b"GET /v1/models"):
+            say(sock, b"200 OK", b'{"data": [{"id": "exact"}]}')
+        elif not head.startswith(b"POST /v1/chat"):
+            say(sock, b"404 Not Found", b"{}")
         elif not end or len(body) < int(head.lower().split(b"content-length:")[1].split()[0]):
             self.read[fd] = data
         else:
-            self.begin(sock, int(json.loads(body)["user"]))
+            self.begin(sock, int(json.loads(body).get("user", len(self.times))))
 
     def tell(self, sock: socket.socket) -> None:
         """Say when everything was sent, and forget it."""
         told = {number: list(times) for number, times in self.times.items()}
-        body = json.dumps(told).encode()
-        sock.setblocking(True)
-        sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
-        sock.setblocking(False)
+        say(sock, b"200 OK", json.dumps(told).encode())
         self.times.clear()
 
     def begin(self, sock: socket.socket, number: int) -> None:
@@ -163,11 +179,15 @@ class Server:
             queue.popleft()
             stream.note(now_s)
             stream.left -= 1
-            if stream.left:
-                stream.send(stream.text)
-                following.append((at_s + itl_s, stream))
-            else:
-                stream.send(stream.text + stream.last)
+            try:
+                if stream.left:
+                    stream.send(stream.text)
+                    following.append((at_s + itl_s, stream))
+                else:
+                    stream.send(stream.text + stream.last)
+            except OSError as exc:
+                if not has_gone(stream.sock, exc):
+                    raise
 
     def send_fast(self) -> None:
         """Send a piece to each that is not paced; who takes nothing is asked again."""

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 
+import psutil
 import pytest
 
 from tests.bench.against import asked, exact
@@ -56,6 +57,31 @@ def test_what_stops_one_stops_all():
 
     with pytest.raises(ServerUnreachableError, match=r"127\.0\.0\.1:9"):
         processes.run(to, asked(to, 4), arrivals.at_once(4), processes=2)
+
+
+def test_what_a_dead_process_was_to_send_is_counted_as_failed():
+    """Killed while it sends: its five of ten are errors, and the other's five are kept."""
+    told: list[Progress] = []
+
+    def kill_one_when_tokens_have_come() -> None:
+        eventually(lambda: told and told[-1].tokens)
+        sender = "workbench.bench.processes"
+        children = psutil.Process().children()
+        next(each for each in children if sender in " ".join(each.cmdline())).kill()
+
+    with exact("--ttft-ms=5", "--itl-ms=50", "--tokens=40") as to:
+        threading.Thread(target=kill_one_when_tokens_have_come, daemon=True).start()
+        load = processes.run(
+            to, asked(to, 10), arrivals.at_once(10), processes=2, on_progress=told.append
+        )
+
+    failed = [sent.number for sent in load.requests if sent.answer.error]
+    assert failed in ([0, 2, 4, 6, 8], [1, 3, 5, 7, 9])
+    assert "A process of the load generator ended early (code -9)." in {
+        sent.answer.error for sent in load.requests
+    }
+    kept = [sent for sent in load.requests if not sent.answer.error]
+    assert [len(sent.answer.stamps_s) for sent in kept] == [40] * 5
 
 
 def test_interrupted_they_keep_what_there_was():

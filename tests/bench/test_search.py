@@ -141,6 +141,17 @@ def test_trials_are_bounded():
     assert answer.rate_rps == 16
 
 
+def test_a_search_whose_time_is_up_says_what_it_found():
+    """After two trials: one rate that met, and no second look at what is not clear."""
+    server = Server(good_to=100, keeps_up_to=100, count=20)
+    answer = search(server, start_rps=1, goodput=0.99, has_time=lambda: len(server.asked) < 2)
+
+    assert server.asked == [1, 1]
+    assert answer.rate_rps == 1
+    assert not answer.levels[0].sure
+    assert answer.why == "the time is up"
+
+
 @pytest.mark.parametrize(("goodput", "count"), [(0.99, 381), (0.9, 35), (0.5, 4)])
 def test_so_many_good_ones_are_needed_to_be_sure(goodput: float, count: int):
     """n / (n + 3.8415) > goodput: 381 / 384.84 = 0.99002, and 380 / 383.84 = 0.98999."""
@@ -176,3 +187,11 @@ def test_a_trial_shorter_than_two_answers_cannot_tell():
 
     assert is_saturated(sent_s, [at_s + 10 for at_s in sent_s]) is None
     assert is_saturated([0, 1], [1, 2]) is None
+
+
+def test_one_quick_answer_does_not_make_a_burst_a_rate():
+    """Sixteen within a second, of which the first took 0.1 s and the others 0.7 s."""
+    sent_s = [number / 16 for number in range(16)]
+    done_s = [sent_s[0] + 0.1, *(at_s + 0.7 for at_s in sent_s[1:])]
+
+    assert is_saturated(sent_s, done_s) is None

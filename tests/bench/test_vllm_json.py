@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from workbench.bench import vllm_json
+from workbench.bench.load import Workers
 from workbench.bench.result import (
     Fingerprint,
     Lag,
@@ -87,6 +88,7 @@ def a_result(**fields: object) -> Result:
             moments=(Moment(at_s=1.0, running=1.0, waiting=None, kv_cache_usage=0.5),),
             preemptions=0.0,
         ),
+        "workers": Workers(names=("a", "b"), processes=4, clock_error_s=0.001, lost=("b",)),
     }
     return Result(**given | fields)
 

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.bench.results import QUIET, request, result
+from workbench.bench.load import Workers
 from workbench.bench.result import Fingerprint, Moment, ServerSide
 from workbench.bench.slo import Slo
 from workbench.bench.summary import summarize
@@ -67,6 +68,18 @@ def test_the_lag_is_always_said_and_loud_above_one_percent():
     assert "WARNING: the client's own lag may be 1.1%" in shown(loud)
     assert bench_view([loud]).unsure
     assert not bench_view([result()]).unsure
+
+
+def test_machines_that_sent_are_named_with_the_clocks_error():
+    """And one that was lost comes first."""
+    workers = Workers(names=("10.0.0.2", "10.0.0.3"), processes=4, clock_error_s=0.0021)
+    said = shown(replace(result(), workers=workers))
+    lost = shown(replace(result(), workers=replace(workers, lost=("10.0.0.3",))))
+
+    assert "sent by 2 workers in 4 processes: 10.0.0.2, 10.0.0.3" in said
+    assert "within 2.10 ms" in said
+    assert "LOST" not in said
+    assert "LOST: 10.0.0.3" in lost
 
 
 def test_errors_are_counted_in_the_open():

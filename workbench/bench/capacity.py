@@ -4,6 +4,8 @@ The search of :mod:`.search` on a real server: a trial is a measurement at a rat
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -42,6 +44,7 @@ def capacity(
     start_rps: float = START_RPS,
     repeats: int = REPEATS,
     tolerance: float = TOLERANCE,
+    budget_s: float = math.inf,
     on_level: Callable[[Level], None] = lambda _level: None,
     on_progress: Callable[[Progress], None] = lambda _progress: None,
     **load: Any,
@@ -54,6 +57,8 @@ def capacity(
 
         preset: ``chat``, ``rag`` or ``code``; what is said besides goes before it.
 
+        budget_s: No trial begins after so long; the first always does.
+
         load: As of :meth:`workbench.session.Session.bench`, without a rate.
 
     Raises:
@@ -64,6 +69,7 @@ def capacity(
     if preset:
         load = {"input_len": kind.input_tokens, "output_len": kind.output_tokens} | load
     results: list[Result] = []
+    ends_s = time.monotonic() + budget_s
     seed = load.pop("seed", 0)
 
     def measure(rate_rps: float, _number: int) -> Trial:
@@ -86,6 +92,7 @@ def capacity(
         goodput=kind.goodput if goodput is None else goodput,
         repeats=repeats,
         tolerance=tolerance,
+        has_time=lambda: time.monotonic() < ends_s,
         on_level=on_level,
     )
     return Capacity(slo=limits, found=found, results=tuple(results))

@@ -37,6 +37,26 @@ class Sent:
     answer: Answer = field(default_factory=Answer)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """
+    The machines of a cluster that sent a load.
+
+    Args:
+        processes: On all of them.
+
+        clock_error_s: How far times of different machines may be apart that are the same
+            here; what is within a request is of one machine's clock.
+
+        lost: Those that went away while they sent, or of which a process did.
+    """
+
+    names: tuple[str, ...]
+    processes: int
+    clock_error_s: float
+    lost: tuple[str, ...] = ()
+
+
 @dataclass(slots=True, kw_only=True)
 class Load:
     """
@@ -47,6 +67,8 @@ class Load:
             kernel's times: how long they may have been there, at most.
 
         kernel_stamps: Whether the times are the kernel's.
+
+        workers: ``None``: this machine.
     """
 
     requests: list[Sent]
@@ -54,6 +76,7 @@ class Load:
     ended_s: float
     read_late_s: array[float]
     kernel_stamps: bool
+    workers: Workers | None = None
 
     @property
     def send_late_s(self) -> list[float]:

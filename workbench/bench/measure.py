@@ -9,11 +9,12 @@ from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 
 from .. import units
 from ..records import Progress
-from . import http1, processes
+from . import http1, processes, ray_workers
 from .arrivals import Times
 from .asked_server import Address, Watch, identified
 from .load import Interrupted, Load, Sent
@@ -154,6 +155,8 @@ class _Sender:
         tell: OnProgress,
     ) -> None:
         self._target, self._plan, self._body, self._tell = target, plan, body, tell
+        workers = plan.workers
+        self._run = partial(ray_workers.run, address=workers) if workers else processes.run
         self.interrupted = False
 
     def send(self, prompts: Sequence[Prompt], due_s: Times, label: str) -> Load:
@@ -161,7 +164,7 @@ class _Sender:
         total = len(prompts)
         self._tell(Progress(label=label, done=0, total=total, unit="requests", detail="preparing"))
         try:
-            return processes.run(
+            load = self._run(
                 self._target,
                 [http1.post(self._target, PATH, request_body(e, self._body)) for e in prompts],
                 due_s,
@@ -173,6 +176,9 @@ class _Sender:
         except Interrupted as exc:
             self.interrupted = True
             return exc.load
+        ended = len(load.requests)
+        self._tell(Progress(label=label, done=ended, total=total, unit="requests", detail="done"))
+        return load
 
 
 def _told(far: HowFar, label: str, total: int) -> Progress:
@@ -218,6 +224,7 @@ def _result(
         lag=lag(load.read_late_s, requests, kernel_stamps=load.kernel_stamps),
         requests=requests,
         cold=cold,
+        workers=load.workers,
     )
 
 

@@ -58,6 +58,8 @@ class Plan:
         workload: What the prompts are, in a few plain values; with the seed it says which.
 
         processes: Into how many the load is split; ``None``: what suits it and this machine.
+
+        workers: Address of a Ray cluster whose nodes send it, so many processes on each.
     """
 
     prompts: tuple[Prompt, ...]
@@ -73,6 +75,7 @@ class Plan:
     body: Mapping[str, object] = field(default_factory=dict)
     workload: Mapping[str, object] = field(default_factory=dict)
     processes: int | None = None
+    workers: str | None = None
 
     def __post_init__(self) -> None:
         if not self.prompts:

@@ -3,17 +3,7 @@ The same load by several processes, where there are cores: each sends its share,
 
 A process is a Python that runs this module, and not one of ``multiprocessing``: a
 fork of a notebook's kernel has its threads' locks, and a spawned one runs the
-user's script again. Parent and child say what there is to say as pickles on a pipe:
-
-======================  ==================================================
-parent                  child
-======================  ==================================================
-the share
-                        ``None``, when its connections stand
-when to begin
-                        :class:`.Progress`, a few times a second
-                        :class:`.Load`, or the exception that ended it
-======================  ==================================================
+user's script again. What parent and child say (:mod:`.crew`) are pickles on a pipe.
 """
 
 from __future__ import annotations
@@ -23,18 +13,18 @@ import signal
 import subprocess
 import sys
 import time
-from array import array
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from multiprocessing import connection
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from ..errors import WorkbenchError
 from .arrivals import Times
+from .crew import Word, lead
 from .http1 import Target
-from .load import Interrupted, Load, OnProgress, Progress, Sent
+from .load import Interrupted, Load, OnProgress
 from .loop import CHECK_S, Loop
+from .split import Share, split
 
 Pipe: TypeAlias = "connection.Connection[Any, Any]"
 
@@ -42,7 +32,6 @@ STREAMS_PER_PROCESS = 250
 """Of a hundred tokens a second each: about a quarter of a core for the kernel's part, and ours."""
 
 BEGIN_S = 0.05
-"""From the last one's word that it is connected until all begin: they must have heard of it."""
 
 
 def run(
@@ -59,186 +48,125 @@ def run(
     """
     Do what :class:`.Loop` does, by so many processes at once.
 
-    Request *n* is the (n mod *processes*)th one's, and the concurrency is shared out
-    evenly. So in a closed loop one may be through before another: at the very end
-    less is under way than in one process.
-
     Args:
         processes: ``None``: what :func:`suited` says. One: no other process is started.
 
     Raises:
-        WorkbenchError: What :class:`.Loop` raises, or a process died.
+        WorkbenchError: What :class:`.Loop` raises, or all processes died.
 
         Interrupted: By the user; it has what there was until then.
     """
-    most = min(concurrency or len(requests), len(requests)) or 1
-    count = min(processes or suited(most), most)
-    given: dict[str, Any] = {"stop_s": stop_s, "patience_s": patience_s}
-    if count == 1:
-        loop = Loop(
-            target, requests, due_s, concurrency=concurrency, on_progress=on_progress, **given
-        )
-        return loop.run()
-    shares = [
-        _Share(
-            target,
-            tuple(requests[number::count]),
-            due_s[number::count],
-            {"concurrency": _part(concurrency, number, count), **given},
-        )
-        for number in range(count)
-    ]
-    return merged([_renumbered(each, n, count) for n, each in enumerate(_all(shares, on_progress))])
-
-
-def suited(streams: int) -> int:
-    """Say how many processes so many streams want here: half of the cores at most."""
+    whole = Share(
+        target=target,
+        requests=requests,
+        due_s=due_s,
+        concurrency=concurrency,
+        stop_s=stop_s,
+        patience_s=patience_s,
+    )
     cores = len(os.sched_getaffinity(0))
+    count = min(processes or suited(whole.streams, cores), whole.streams)
+    if count == 1:
+        return _loop(whole, on_progress=on_progress).run()
+    shares = split(whole, count)
+    with Processes() as crew:
+        crew.start(shares)
+        return lead(crew, shares, on_progress)
+
+
+def suited(streams: int, cores: int) -> int:
+    """Say how many processes so many streams want: half of the cores at most."""
     return max(1, min(-(-streams // STREAMS_PER_PROCESS), cores // 2))
 
 
-def merged(loads: Sequence[Load]) -> Load:
-    """Lay together what several loops found, whose clock is the same and numbers differ."""
-    late_s: array[float] = array("d")
-    for each in loads:
-        late_s.extend(each.read_late_s)
-    return Load(
-        requests=sorted((sent for each in loads for sent in each.requests), key=_number),
-        started_s=min(each.started_s for each in loads),
-        ended_s=max(each.ended_s for each in loads),
-        read_late_s=late_s,
-        kernel_stamps=all(each.kernel_stamps for each in loads),
+def _loop(share: Share, **told: Any) -> Loop:
+    return Loop(
+        share.target,
+        share.requests,
+        share.due_s,
+        concurrency=share.concurrency,
+        stop_s=share.stop_s,
+        patience_s=share.patience_s,
+        **told,
     )
-
-
-def _number(sent: Sent) -> int:
-    return sent.number
-
-
-def _part(whole: int | None, number: int, count: int) -> int | None:
-    return None if whole is None else whole // count + (number < whole % count)
-
-
-def _renumbered(load: Load, number: int, count: int) -> Load:
-    for sent in load.requests:
-        sent.number = sent.number * count + number
-    return load
 
 
 # --- The parent ---
 
 
-@dataclass(frozen=True, slots=True)
-class _Share:
-    target: Target
-    requests: tuple[bytes, ...]
-    due_s: Times
-    options: dict[str, Any]
-
-
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Child:
-    """One process, and what it has said last."""
-
     process: subprocess.Popen[bytes]
     pipe: Pipe
-    connected: bool = False
-    progress: Progress = field(
-        default_factory=lambda: Progress(elapsed_s=0, sent=0, done=0, failed=0, tokens=0)
-    )
-    load: Load | None = None
 
-    def hear(self) -> None:
-        """Take its next word; raise what it raised."""
+    def word(self) -> Word:
+        """Return what it says next, or how it died."""
         try:
-            said = self.pipe.recv()
-        except EOFError:
-            raise WorkbenchError(
+            said: Word = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return WorkbenchError(
                 f"A process of the load generator ended early (code {self.process.wait()}).",
                 hint="Was it killed for its memory?",
-            ) from None
-        match said:
-            case Progress():
-                self.progress = said
-            case Load():
-                self.load = said
-            case BaseException():
-                raise said
-            case _:
-                self.connected = True
+            )
+        return said
 
 
-def _all(shares: Sequence[_Share], on_progress: OnProgress | None) -> list[Load]:
-    with _children(shares) as children:
-        try:
-            _hear(children, lambda child: child.connected)
-            begin_s = time.monotonic() + BEGIN_S
-            for child in children:
-                child.pipe.send(begin_s)
-            _hear(children, lambda child: child.load is not None, on_progress)
-        except KeyboardInterrupt as exc:
-            loads = _stopped(children)
-            raise (Interrupted(merged(loads)) if loads else exc) from None
-        return [child.load for child in children if child.load]
+class Processes:
+    """A crew on this machine; a context that leaves none behind."""
 
+    begins_in_s = BEGIN_S
 
-def _hear(
-    children: Sequence[_Child],
-    enough: Callable[[_Child], bool],
-    on_progress: OnProgress | None = None,
-) -> None:
-    """Listen until *enough* is true of each."""
-    told_s = time.monotonic()
-    while waited_for := {child.pipe: child for child in children if not enough(child)}:
-        for pipe in connection.wait(list(waited_for)):
-            waited_for[cast("Pipe", pipe)].hear()
-        if on_progress and time.monotonic() - told_s >= CHECK_S:
-            told_s = time.monotonic()
-            on_progress(_sum([child.progress for child in children]))
+    def __init__(self) -> None:
+        self._children: list[_Child] = []
+        self._speak: dict[Pipe, int] = {}
 
+    def start(self, shares: Sequence[Share]) -> None:
+        """Start one for each share."""
+        self._children += [_started() for _ in shares]
+        self._speak = {child.pipe: number for number, child in enumerate(self._children)}
+        for child, share in zip(self._children, shares, strict=True):
+            _tell(child, share)
 
-def _sum(each: Sequence[Progress]) -> Progress:
-    return Progress(
-        elapsed_s=max(one.elapsed_s for one in each),
-        sent=sum(one.sent for one in each),
-        done=sum(one.done for one in each),
-        failed=sum(one.failed for one in each),
-        tokens=sum(one.tokens for one in each),
-    )
+    def heard(self) -> list[tuple[int, Word]]:
+        """Wait for words a quarter of a second at most; return them, with who said each."""
+        words: list[tuple[int, Word]] = []
+        for pipe in connection.wait(list(self._speak), CHECK_S):
+            number = self._speak[pipe]  # type: ignore[index]
+            word = self._children[number].word()
+            words.append((number, word))
+            if isinstance(word, (Load, BaseException)):
+                del self._speak[pipe]  # type: ignore[arg-type]
+        return words
 
+    def begin(self, at_s: float) -> None:
+        """Tell all when to begin."""
+        for child in self._children:
+            _tell(child, at_s)
 
-def _stopped(children: Sequence[_Child]) -> list[Load]:
-    """Pass the interruption on, and take what each has until then."""
-    for child in children:
-        child.process.send_signal(signal.SIGINT)
-    for child in children:
-        with suppress(WorkbenchError):  # it had not begun, or is dead: nothing to take
-            while child.load is None:
-                try:
-                    child.hear()
-                except Interrupted as exc:
-                    child.load = exc.load
-    return [
-        _renumbered(child.load, number, len(children))
-        for number, child in enumerate(children)
-        if child.load
-    ]
+    def stop(self) -> None:
+        """Have all stop; an interrupt is what their loops stop by."""
+        for child in self._children:
+            child.process.send_signal(signal.SIGINT)
 
-
-@contextmanager
-def _children(shares: Sequence[_Share]) -> Iterator[list[_Child]]:
-    """Start them, and leave none behind."""
-    children: list[_Child] = []
-    try:
-        children += [_started() for _ in shares]
-        for child, share in zip(children, shares, strict=True):
-            child.pipe.send(share)
-        yield children
-    finally:
-        for child in children:
+    def close(self) -> None:
+        """End those that are still there."""
+        for child in self._children:
             child.pipe.close()
             child.process.kill()
             child.process.wait()
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def _tell(child: _Child, what: object) -> None:
+    try:
+        child.pipe.send(what)
+    except BrokenPipeError:
+        pass  # it died, and its next word says so
 
 
 def _started() -> _Child:
@@ -260,6 +188,9 @@ def _started() -> _Child:
 
 def child() -> None:
     """Do the share that the parent sends; the pipe's number is the first argument."""
+    # A child of who ignores or blocks it does too, and threads of Ray's processes block it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     pipe: Pipe = connection.Connection(int(sys.argv[1]))
     try:
         pipe.send(_done(pipe.recv(), pipe))
@@ -267,18 +198,11 @@ def child() -> None:
         pipe.send(exc)
 
 
-def _done(share: _Share, pipe: Pipe) -> Load:
+def _done(share: Share, pipe: Pipe) -> Load:
     def begin_s() -> float:
         pipe.send(None)
         at_s: float = pipe.recv()
         time.sleep(max(0.0, at_s - time.monotonic()))
         return at_s
 
-    return Loop(
-        share.target,
-        share.requests,
-        share.due_s,
-        on_progress=pipe.send,
-        on_connected=begin_s,
-        **share.options,
-    ).run()
+    return _loop(share, on_progress=pipe.send, on_connected=begin_s).run()

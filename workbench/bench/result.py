@@ -14,6 +14,7 @@ from datetime import datetime
 
 from ..reconcile import Reconciliation
 from .intervals import Interval
+from .load import Workers
 from .slo import Slo
 
 LOUD_SHARE = 0.01
@@ -325,6 +326,8 @@ class Result:
         server: ``None``: it has no ``/metrics``.
 
         interrupted: Somebody ended it before its time; what was under way is an error.
+
+        workers: The machines that sent it; ``None``: this one.
     """
 
     settings: Settings
@@ -336,3 +339,4 @@ class Result:
     cold: Metrics | None = None
     server: ServerSide | None = None
     interrupted: bool = False
+    workers: Workers | None = None

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
 from .intervals import Interval, Z, of_share
 
@@ -149,6 +150,7 @@ def search(
     repeats: int = REPEATS,
     tolerance: float = TOLERANCE,
     most_trials: int = MOST_TRIALS,
+    has_time: Callable[[], bool] = lambda: True,
     on_level: Callable[[Level], None] = lambda _level: None,
 ) -> Found:
     """
@@ -160,39 +162,50 @@ def search(
         start_rps: What to begin with; any guess will do.
 
         repeats: How often a rate is measured at most.
+
+        has_time: Asked before each trial but the first.
     """
     levels: list[Level] = []
     left = most_trials
-    while True:
+
+    def found(why: str) -> Found:
         met, missed = _bounds(levels)
-        rate_rps, why = _next(met, missed, start_rps=start_rps, tolerance=tolerance)
-        if rate_rps is None or left == 0:
-            why = why or f"{most_trials} trials are spent"
-            return Found(
-                goodput=goodput, rate_rps=met, missed_rps=missed, levels=tuple(levels), why=why
-            )
+        return Found(
+            goodput=goodput, rate_rps=met, missed_rps=missed, levels=tuple(levels), why=why
+        )
+
+    while True:
+        rate_rps, why = _next(*_bounds(levels), start_rps=start_rps, tolerance=tolerance)
+        if rate_rps is None:
+            return found(why)
+        if left == 0:
+            return found(f"{most_trials} trials are spent")
+        if levels and not has_time():
+            return found("the time is up")
+        times = min(repeats, left)
         try:
-            level = judged(measure, rate_rps, goodput=goodput, repeats=min(repeats, left))
+            level = judged(measure, rate_rps, goodput=goodput, repeats=times, has_time=has_time)
         except KeyboardInterrupt:
-            return Found(
-                goodput=goodput,
-                rate_rps=met,
-                missed_rps=missed,
-                levels=tuple(levels),
-                why="it was interrupted",
-            )
+            return found("it was interrupted")
         levels.append(level)
         left -= len(level.trials)
         on_level(level)
 
 
-def judged(measure: Measure, rate_rps: float, *, goodput: float, repeats: int) -> Level:
-    """Measure at one rate until it is clear, or often enough."""
+def judged(
+    measure: Measure,
+    rate_rps: float,
+    *,
+    goodput: float,
+    repeats: int,
+    has_time: Callable[[], bool] = lambda: True,
+) -> Level:
+    """Measure at one rate until it is clear, or often enough, or there is no time for more."""
     trials: list[Trial] = []
     while True:
         trials.append(measure(rate_rps, len(trials)))
         level = level_of(trials, goodput=goodput)
-        if level.sure or len(trials) >= repeats:
+        if level.sure or len(trials) >= repeats or not has_time():
             return level
 
 
@@ -201,7 +214,7 @@ def level_of(trials: list[Trial], *, goodput: float) -> Level:
     good, requests = sum(trial.good for trial in trials), sum(trial.requests for trial in trials)
     share = of_share(good, requests) or Interval(0.0, 0.0, 1.0)
     saturated = any(trial.saturated for trial in trials)
-    # Requests that all came before the first answer are a burst, and no rate.
+    # Requests that came in less time than an answer takes are a burst, and no rate.
     short = share.value >= goodput and all(trial.saturated is None for trial in trials)
     met = Verdict.MET if share.value >= goodput else Verdict.MISSED
     return Level(
@@ -252,15 +265,15 @@ def is_saturated(sent_s: list[float], done_s: list[float]) -> bool | None:
         sent_s, done_s: For each request, on one clock, seconds.
 
     Returns:
-        ``None`` where half the sending is shorter than an answer takes, so that
-        the number under way grows in any case; or fewer than ten requests.
+        ``None`` where half the sending is shorter than half of its answers took, so
+        that the number under way grows in any case; or fewer than ten requests.
     """
     if len(sent_s) < 10:
         return None
     first_s, last_s = min(sent_s), max(sent_s)
     middle_s = (first_s + last_s) / 2
     early_s = [done - sent for sent, done in zip(sent_s, done_s, strict=True) if sent <= middle_s]
-    if min(early_s) > middle_s - first_s:
+    if median(early_s) > middle_s - first_s:
         return None
     came = sum(1 for sent in sent_s if middle_s < sent <= last_s)
     growth = _under_way(sent_s, done_s, last_s) - _under_way(sent_s, done_s, middle_s)

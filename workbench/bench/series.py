@@ -12,7 +12,7 @@ from itertools import starmap
 from pathlib import Path
 
 from ..errors import ConfigError
-from . import arrivals, workload
+from . import arrivals, ray_workers, workload
 from .arrivals import Times
 from .asked_server import Address, is_vllm, tokenizer
 from .measure import OnProgress, measure
@@ -50,6 +50,9 @@ class Series:
 
         body: What each request says besides. ``temperature`` is 0 unless it is
             said, and a vLLM is told ``ignore_eos`` where prompts are random.
+
+        workers: Address of a Ray cluster whose nodes send the load: ``ray://HOST:PORT``,
+            or on one of them ``auto``.
     """
 
     concurrency: tuple[int, ...] = ()
@@ -70,6 +73,7 @@ class Series:
     model: str | None = None
     body: Mapping[str, object] = field(default_factory=dict)
     processes: int | None = None
+    workers: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -119,6 +123,7 @@ class Series:
                 body=body | dict(self.body),
                 workload=self.described(),
                 processes=self.processes,
+                workers=self.workers,
             )
 
     def described(self) -> dict[str, object]:
@@ -198,16 +203,17 @@ def run_series(
         WorkbenchError: As :func:`~workbench.bench.measure.measure`.
     """
     to = Address(base_url.rstrip("/"), api_key)
-    count = tokenizer(to, series.model)
     results: list[Result] = []
-    for plan in series.plans(count=count, vllm=is_vllm(to)):
-        result = measure(
-            base_url, plan, api_key=api_key, slo=slo, known=known, on_progress=on_progress
-        )
-        results.append(result)
-        on_result(result)
-        if result.interrupted:
-            break
+    with ray_workers.connected(series.workers):
+        count = tokenizer(to, series.model)
+        for plan in series.plans(count=count, vllm=is_vllm(to)):
+            result = measure(
+                base_url, plan, api_key=api_key, slo=slo, known=known, on_progress=on_progress
+            )
+            results.append(result)
+            on_result(result)
+            if result.interrupted:
+                break
     return tuple(results)
 
 

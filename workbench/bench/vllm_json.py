@@ -26,6 +26,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..reconcile import Flag, Part, Reconciliation
 from .intervals import Interval, Z
+from .load import Workers
 from .result import (
     Distribution,
     Fingerprint,
@@ -115,6 +116,7 @@ def from_json(written: Mapping[str, Any]) -> Result:
         cold=_metrics(own["cold"]) if own["cold"] else None,
         server=_server(own["server"]) if own["server"] else None,
         interrupted=own["interrupted"],
+        workers=_workers(own.get("workers")),  # not in files of before there were any
     )
 
 
@@ -224,6 +226,7 @@ def _own(result: Result) -> Json:
         "lag": asdict(result.lag),
         "server": asdict(result.server) if result.server else None,
         "interrupted": result.interrupted,
+        "workers": asdict(result.workers) if result.workers else None,
         "late_times": [request.late_s for request in result.requests],
         "cached_lens": [request.cached_tokens for request in result.requests],
     }
@@ -314,6 +317,13 @@ def _server(written: Mapping[str, Any]) -> ServerSide:
         "moments": tuple(Moment(**moment) for moment in written["moments"]),
     }
     return ServerSide(**{**written, **read})
+
+
+def _workers(written: Mapping[str, Any] | None) -> Workers | None:
+    if written is None:
+        return None
+    names, lost = tuple(written["names"]), tuple(written["lost"])
+    return Workers(**{**written, "names": names, "lost": lost})
 
 
 def _foreign(written: Mapping[str, Any], requests: tuple[Request, ...]) -> Result:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..bench.result import Result
 
 from .base import Shown, Skin, json_option, shown
+from .types import Duration
 
 
 class Numbers(click.ParamType[tuple[int, ...]]):
@@ -127,6 +128,11 @@ def load_options(command: Any) -> Any:
             type=click.IntRange(1),
             help="That send the load. [default: one for 250 at once, on half of the cores]",
         ),
+        click.option(
+            "--workers",
+            metavar="ADDRESS",
+            help="Send it from a Ray cluster's machines: ray://HOST:10001, or auto on one of them.",
+        ),
         click.option("--temperature", type=click.FloatRange(0), help="[default: 0]"),
         click.option(
             "--extra-body", metavar="JSON", help="What each request says besides, as JSON."
@@ -154,6 +160,12 @@ def beside_options(command: Any) -> Any:
             "--preset",
             type=click.Choice(["chat", "rag", "code"]),
             help="Find it for lengths and limits that are usual for this.",
+        ),
+        click.option(
+            "--budget",
+            "budget_s",
+            type=Duration(),
+            help="End the search after so long, with what is found: 90s, 10m. [default: no limit]",
         ),
         click.option(
             "--sweep", type=click.IntRange(4), help="Concurrencies 1, 2, 4 … up to this one."
@@ -192,6 +204,7 @@ def bench(
     slo: str | None,
     goodput: float | None,
     preset: str | None,
+    budget_s: float | None,
     sweep: int | None,
     gpu: str | None,
     watts: str | None,
@@ -223,8 +236,12 @@ def bench(
         if ramp or load["trace"] or load["concurrency"]:
             raise click.UsageError("A search makes its own loads, by rates.")
         options = {"slo": slo, "goodput": goodput, "preset": preset, "body": body}
+        if budget_s:
+            options["budget_s"] = budget_s
         with _at(skin.session, base_url) as session:
             return shown(_search(skin, session, keep, options | load), as_json)
+    if budget_s:
+        raise click.UsageError("--budget is a search's: with --goodput or --preset.")
     from ..bench import beside
 
     power, metered = _power(watts, price)

@@ -15,6 +15,7 @@ from .base import signed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..bench.load import Workers
     from ..bench.result import Distribution, Metrics, Percentile, Result
 
 SHOWN_ERRORS = 3
@@ -137,6 +138,9 @@ def warnings(result: Result) -> Iterator[str]:
     if result.interrupted:
         planned = result.settings.num_prompts
         yield f"INTERRUPTED after {metrics.sent} of {planned} requests: this is what came."
+    if result.workers and result.workers.lost:
+        names = ", ".join(result.workers.lost)
+        yield f"LOST: {names} went away; what it was to send is counted as failed."
     if lag.is_loud:
         yield (
             f"WARNING: the client's own lag may be {lag.share:.1%} of what is measured, and above "
@@ -241,8 +245,19 @@ def _cached(result: Result) -> Iterator[str]:
         )
 
 
+def workers_line(workers: Workers) -> str:
+    """Say which machines sent, and how well their clocks are known."""
+    return (
+        f"sent by {len(workers.names)} workers in {workers.processes} processes: "
+        f"{', '.join(workers.names)}; their clocks are known within "
+        f"{units.seconds(workers.clock_error_s)}, which is in no latency: each is of one machine"
+    )
+
+
 def _facts(result: Result) -> Iterator[str]:
     yield lag_line(result)
+    if result.workers:
+        yield workers_line(result.workers)
     if cold := result.cold:
         first = cold.ttft.mean.value if cold.ttft else None
         yield (
