@@ -501,3 +501,36 @@ def test_an_ollama_llm_of_langchain_answers_as_long_as_it_did():
     limited = after(text.format(", num_predict=9"))
     assert "max_tokens=9" in limited
     assert '"max_tokens": None' not in limited
+
+
+def test_a_question_over_several_lines_is_asked_once():
+    """Code with line ends in it is on one line in a comment, and known again."""
+    text = dedent(
+        """
+        from llama_cpp import Llama
+        llm = Llama(
+            "m.gguf",
+            novelty=make(
+                1,
+            ),
+        )
+        llm.metadata
+        """
+    ).lstrip("\n")
+    once = after(text)
+
+    assert after(once) == once
+    assert set(told(text).splitlines()) <= set(told(once).splitlines())
+
+
+def test_the_first_use_that_is_not_known_is_the_one_that_is_named():
+    """Always the same one, so that a second look asks nothing new."""
+    text = """
+        from ollama import generate
+        for part in generate("m", "p", stream=True):
+            print(part.image, part.total, part.done, part.completed)
+        """
+
+    assert {told(text) for _ in range(3)} == {
+        "llm_client.chat(…) asks it, but `part.image` is read"
+    }
