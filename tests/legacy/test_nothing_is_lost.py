@@ -534,3 +534,16 @@ def test_the_first_use_that_is_not_known_is_the_one_that_is_named():
     assert {told(text) for _ in range(3)} == {
         "llm_client.chat(…) asks it, but `part.image` is read"
     }
+
+
+def test_headers_that_say_only_that_it_is_json_need_no_decision():
+    """Also by a name; what else is in them does."""
+    text = """
+        import requests
+        headers = {}
+        x = requests.post("http://localhost:8080/completion", headers=headers, json={{"prompt": p}})
+        print(x.json()["content"])
+        """
+
+    assert told(text.format('{"Content-Type": "application/json"}')) == ""
+    assert "headers=headers went" in told(text.format('{"Authorization": key}'))

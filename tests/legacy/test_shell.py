@@ -178,3 +178,23 @@ def test_pythons_own_flag_is_no_models():
 def test_vllms_own_port_is_not_taken_for_an_old_server():
     """Whoever has moved sets that one."""
     assert read_shell("export OPENAI_BASE_URL=http://localhost:8000/v1").places == ()
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/internal/model/load"])
+def test_a_path_that_is_asked_about_is_not_rewritten(path: str):
+    """Below /v1 too."""
+    reading = read_shell(f"curl http://localhost:5000{path}")
+
+    assert [place.state for place in reading.places] == [State.DECIDE]
+    assert reading.text.endswith(path)
+
+
+def test_what_a_body_says_to_another_server_is_told_of():
+    """text-generation-webui's characters and llama.cpp's names: vLLM would pass over them."""
+    body = '{"messages": [], "mode": "chat", "repeat_penalty": 1.1, "top_k": 3}'
+    reading = read_shell(f"curl http://localhost:5000/v1/chat/completions -d '{body}'")
+
+    (place,) = reading.places
+    assert place.state is State.WRITE
+    assert [note.split()[0] for note in place.decide] == ["mode:", "repeat_penalty"]
+    assert read_shell(reading.text).text == reading.text
