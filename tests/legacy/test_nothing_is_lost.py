@@ -430,6 +430,7 @@ def test_a_model_that_is_handed_on_is_told_of():
         "pool.map(llm, prompts)",
         "functools.partial(llm, max_tokens=3)",
         "rag.answer(llm, question)",
+        "Chain(llm=llm)",
     ):
         assert "is not in sight" in told(f'from llama_cpp import Llama\nllm = Llama("m")\n{line}\n')
 
@@ -547,3 +548,25 @@ def test_headers_that_say_only_that_it_is_json_need_no_decision():
 
     assert told(text.format('{"Content-Type": "application/json"}')) == ""
     assert "headers=headers went" in told(text.format('{"Authorization": key}'))
+
+
+def test_a_class_of_the_module_with_a_field_for_a_model_has_it_in_sight():
+    """A dataclass says in its field what it holds."""
+    text = """
+        from dataclasses import dataclass
+        from llama_cpp import Llama
+
+        @dataclass
+        class Bot:
+            llm: Llama
+
+            def ask(self, prompt):
+                return self.llm(prompt)
+
+        bot = Bot(llm=Llama("m.gguf"))
+        llm = Llama("m.gguf")
+        other = Bot(llm=llm)
+        """
+
+    assert told(text) == ""
+    assert "self.llm.complete(" in after(text)
