@@ -430,6 +430,7 @@ def test_a_model_that_is_handed_on_is_told_of():
         "pool.map(llm, prompts)",
         "functools.partial(llm, max_tokens=3)",
         "rag.answer(llm, question)",
+        "Chain(llm=llm)",
     ):
         assert "is not in sight" in told(f'from llama_cpp import Llama\nllm = Llama("m")\n{line}\n')
 
@@ -501,3 +502,71 @@ def test_an_ollama_llm_of_langchain_answers_as_long_as_it_did():
     limited = after(text.format(", num_predict=9"))
     assert "max_tokens=9" in limited
     assert '"max_tokens": None' not in limited
+
+
+def test_a_question_over_several_lines_is_asked_once():
+    """Code with line ends in it is on one line in a comment, and known again."""
+    text = dedent(
+        """
+        from llama_cpp import Llama
+        llm = Llama(
+            "m.gguf",
+            novelty=make(
+                1,
+            ),
+        )
+        llm.metadata
+        """
+    ).lstrip("\n")
+    once = after(text)
+
+    assert after(once) == once
+    assert set(told(text).splitlines()) <= set(told(once).splitlines())
+
+
+def test_the_first_use_that_is_not_known_is_the_one_that_is_named():
+    """Always the same one, so that a second look asks nothing new."""
+    text = """
+        from ollama import generate
+        for part in generate("m", "p", stream=True):
+            print(part.image, part.total, part.done, part.completed)
+        """
+
+    assert {told(text) for _ in range(3)} == {
+        "llm_client.chat(…) asks it, but `part.image` is read"
+    }
+
+
+def test_headers_that_say_only_that_it_is_json_need_no_decision():
+    """Also by a name; what else is in them does."""
+    text = """
+        import requests
+        headers = {}
+        x = requests.post("http://localhost:8080/completion", headers=headers, json={{"prompt": p}})
+        print(x.json()["content"])
+        """
+
+    assert told(text.format('{"Content-Type": "application/json"}')) == ""
+    assert "headers=headers went" in told(text.format('{"Authorization": key}'))
+
+
+def test_a_class_of_the_module_with_a_field_for_a_model_has_it_in_sight():
+    """A dataclass says in its field what it holds."""
+    text = """
+        from dataclasses import dataclass
+        from llama_cpp import Llama
+
+        @dataclass
+        class Bot:
+            llm: Llama
+
+            def ask(self, prompt):
+                return self.llm(prompt)
+
+        bot = Bot(llm=Llama("m.gguf"))
+        llm = Llama("m.gguf")
+        other = Bot(llm=llm)
+        """
+
+    assert told(text) == ""
+    assert "self.llm.complete(" in after(text)

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import libcst as cst
-from libcst.metadata import Assignment, MetadataWrapper, ParentNodeProvider, ScopeProvider
+from libcst.metadata import (
+    Assignment,
+    CodeRange,
+    MetadataWrapper,
+    ParentNodeProvider,
+    PositionProvider,
+    ScopeProvider,
+)
 
 from .arguments import code
 from .parameters import Interface
@@ -39,6 +46,7 @@ class Answers:
     def __init__(self, wrapper: MetadataWrapper) -> None:
         self.parents: Mapping[cst.CSTNode, cst.CSTNode] = wrapper.resolve(ParentNodeProvider)
         self.scopes = wrapper.resolve(ScopeProvider)
+        self.positions: Mapping[cst.CSTNode, CodeRange] = wrapper.resolve(PositionProvider)
         self._untyped: list[cst.AnnAssign] = []
 
     def edits(self, call: cst.Call, interface: Interface, *, http: bool, streams: bool) -> Edits:
@@ -222,7 +230,13 @@ class Answers:
         if len(assignments) != 1 or not isinstance(assignments[0], Assignment):
             raise UncertainError(f"{target.value} is given values in more than one place")
         nodes = [access.node for access in assignments[0].references]
-        return [node for node in nodes if isinstance(node, cst.Name)]
+        names = [node for node in nodes if isinstance(node, cst.Name)]
+        # They come in any order, and the first that is not known is named.
+        return sorted(names, key=self._place)
+
+    def _place(self, node: cst.CSTNode) -> tuple[int, int]:
+        begins = self.positions[node].start
+        return begins.line, begins.column
 
 
 def _without_type(updated: cst.CSTNode) -> cst.CSTNode:

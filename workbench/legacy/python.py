@@ -85,6 +85,8 @@ class Work:
         """Note a place, what it becomes, and what has to be said above it."""
         if edit is not None:
             self.edits[node] = edit
+        # As it is read back: code over several lines is on one in a comment.
+        decide, notes = ([" ".join(text.split()) for text in said] for said in (decide, notes))
         self.notes += [(node, text) for text in (*decide, *notes)]
         self.found.append(
             (

@@ -61,7 +61,7 @@ def by_hand(work: Work, node: cst.Call) -> bool:
         work.add(node, title, None, items=(2, 6, 7), decide=[decide])
         return True
     timeout = [each for each in given if each.name == "timeout"]
-    asked, away = MAP.paths[path], [*_not_sent(given), *_of_session(work, node)]
+    asked, away = MAP.paths[path], [*_not_sent(work, given), *_of_session(work, node)]
     done = request(work, node, asked, Asked.ADAPTER, body=body, more=timeout, decide=away)
     if done and line is not None:
         work.edits[line] = lambda _updated: cst.RemoveFromParent()
@@ -123,15 +123,25 @@ def _of_session(work: Work, node: cst.Call) -> list[str]:
     ]
 
 
-def _not_sent(given: Sequence[Given]) -> list[str]:
+def _not_sent(work: Work, given: Sequence[Given]) -> list[str]:
     """Name what went along with a request, and does not any more."""
     moved = ("url", "json", "data", "timeout")
     return [
         f"{each.name or '**'}={code(each.value)} went with this request and does not now: "
         "extra_headers=, or the client in llm_client.py"
         for each in given
-        if each.name not in moved and not (each.name == "headers" and _says_only_json(each.value))
+        if each.name not in moved
+        and not (each.name == "headers" and _says_only_json(_dictionary(work, each.value)))
     ]
+
+
+def _dictionary(work: Work, value: cst.BaseExpression) -> cst.BaseExpression:
+    """Return the dictionary that a name was given, if it was given one and no other."""
+    scope = work.answers.scopes.get(value) if isinstance(value, cst.Name) else None
+    assigned = list(scope[value.value]) if scope and isinstance(value, cst.Name) else []
+    target = getattr(assigned[0], "node", None) if len(assigned) == 1 else None
+    statement = work.answers.parents.get(work.answers.parents.get(target)) if target else None  # type: ignore[arg-type]
+    return statement.value if isinstance(statement, cst.Assign) else value
 
 
 def _says_only_json(headers: cst.BaseExpression) -> bool:

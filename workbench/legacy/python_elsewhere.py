@@ -128,10 +128,10 @@ def handed_on(work: Work, node: cst.Arg) -> None:
 
 def _is_in_sight(work: Work, node: cst.Arg, function: str) -> bool:
     """Tell whether what gets it is of this module, where its parameter is known to hold a model."""
-    if function in work.names.functions:
+    if function in work.names.functions or function.startswith("super()"):
         return True
-    name = node.keyword.value if node.keyword else None
-    return name in work.names.kinds or f"self.{name}" in work.names.kinds
+    # A class without `__init__`, as pydantic's and dataclasses are.
+    return node.keyword is not None and f"{function}.{node.keyword.value}" in work.names.kinds
 
 
 # --- other programs -------------------------------------------------------------------------------

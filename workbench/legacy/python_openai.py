@@ -110,8 +110,8 @@ _ADDRESS = re.compile(
 def is_told_where(work: Work, node: cst.Assign) -> None:
     """``openai.base_url = "http://localhost…"``, and the same by the environment."""
     for target in node.targets:
-        where = code(target.target)
-        if _ADDRESS.fullmatch(where) and LOCAL.search(address(node.value, work.names.texts)):
+        where, url = code(target.target), address(node.value, work.names.texts)
+        if _ADDRESS.fullmatch(where) and LOCAL.search(url) and ":8000" not in url:
             decide = [
                 f"{where} of an old server: {ADAPTER}.chat(…) asks the new one, or "
                 f"openai.OpenAI(**{ADAPTER}.SERVER); the model is {ADAPTER}.MODEL"

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .commands import moved_command, old_command
+from .commands import GGUF, moved_command, old_command
 from .comments import comment_lines, comments_above, left_to_decide
+from .deployment import installed_or_set
 from .parameters import parameter_map
 from .places import Place, Reading, State
 from .urls_in_code import PUBLIC, is_public, known_path
@@ -143,7 +144,8 @@ def _curl(command: Command, script: str) -> tuple[Place | None, str]:
     path = _path(found["url"], script) if found else None
     if found is None or path is None:
         return None, command.text
-    if not path.startswith("/v1/") or is_public(found["url"]) or len(urls) > 1:
+    is_same = path.startswith("/v1/") and path in parameter_map().paths
+    if not is_same or is_public(found["url"]) or len(urls) > 1:
         decide = parameter_map().path_decide.get(path) or _said(path)
         decide = f"{PUBLIC}: {path}" if is_public(found["url"]) else decide
         return Place(
@@ -163,7 +165,19 @@ def _curl(command: Command, script: str) -> tuple[Place | None, str]:
         becomes=" ".join(new.split()),
         items=(2, 6),
         changes=("the model is `default`, whatever is served", *_change(path)),
+        decide=tuple(_of_others(command.text)),
     ), new
+
+
+def _of_others(text: str) -> Iterator[str]:
+    """Ask about what a body says to other servers only; vLLM passes over what it does not know."""
+    rules = parameter_map().rules["openai"]
+    for found in re.finditer(r'\\?"(?P<name>\w+)\\?"\s*:\s*(?P<value>[^,}\n]*)', text):
+        rule, said = rules.get(found["name"]), found["value"].strip().strip('"\\')
+        if rule and rule.decide and said not in rule.off and f"'{said}'" not in rule.off:
+            yield f"{rule.name}: {rule.decide}"
+        elif rule and rule.becomes and rule.becomes.split(".")[1:] not in ([], [rule.name]):
+            yield f"{rule.name} is {rule.extra} now"
 
 
 def _change(path: str) -> tuple[str, ...]:
@@ -195,14 +209,20 @@ def _moved_curl(text: str, found: re.Match[str], path: str) -> str:
 
 
 def _server(command: Command) -> Place | None:
-    name = old_command(command.text)
-    if name is None:
+    if name := old_command(command.text):
+        found: tuple[str, str] | None = ("starts an old server", moved_command(name, command.text))
+    elif GGUF.search(command.text):
+        found = ("starts an old server", moved_command("llama-server", command.text))
+    else:
+        found = installed_or_set(f"{command.text}\n")
+    if found is None:
         return None
+    what, decide = found
     return Place(
         line=command.line,
-        what="starts an old server",
+        what=what,
         seen=" ".join(command.text.replace("\\\n", " ").split()),
         state=State.DECIDE,
-        decide=(moved_command(name, command.text),),
+        decide=(decide,),
         items=(2,),
     )
