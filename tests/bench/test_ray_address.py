@@ -33,6 +33,16 @@ def test_a_cluster_of_this_machine_alone_is_processes():
     assert "--processes" in str(refused.value.hint)
 
 
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:9", "127.0.0.1:9", "[::1]:9"])
+def test_where_nothing_listens_no_cluster_is_waited_for(address: str):
+    """With the system's reason, and how an address looks."""
+    with pytest.raises(ConfigError, match="No Ray cluster can be used at") as refused:
+        ray_workers.answering(address)
+
+    assert address in refused.value.message
+    assert "ray status" in str(refused.value.hint)
+
+
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
     """With the line that installs it."""
     monkeypatch.setitem(sys.modules, "ray", None)

@@ -64,7 +64,6 @@ def cluster() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         nodes = Path(__file__).parent / "ray_nodes"
         patch.setenv("PYTHONPATH", os.pathsep.join([str(nodes), os.environ.get("PYTHONPATH", "")]))
-        patch.setenv("RAY_raylet_start_wait_time_s", "40")
         from ray.cluster_utils import Cluster
 
         made, port = Cluster(), free_port()

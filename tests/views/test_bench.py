@@ -76,7 +76,7 @@ def test_machines_that_sent_are_named_with_the_clocks_error():
     said = shown(replace(result(), workers=workers))
     lost = shown(replace(result(), workers=replace(workers, lost=("10.0.0.3",))))
 
-    assert "sent by 2 workers in 4 processes: 10.0.0.2, 10.0.0.3" in said
+    assert "sent by 2 workers, processes 4: 10.0.0.2, 10.0.0.3" in said
     assert "within 2.10 ms" in said
     assert "LOST" not in said
     assert "LOST: 10.0.0.3" in lost

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,6 +32,7 @@ from .http1 import Target
 from .load import Interrupted, Load, OnProgress, Workers
 from .loop import CHECK_S
 from .processes import Processes, suited
+from .sockets import CONNECT_S
 from .split import Share, shifted, split
 
 START_S = 60.0
@@ -83,6 +85,7 @@ def connected(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    answering(address)
     try:
         ray.init(
             address,
@@ -96,6 +99,22 @@ def connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def answering(address: str) -> None:
+    """
+    See that something listens there: Ray itself waits for two minutes.
+
+    Raises:
+        ConfigError: Nothing does.
+    """
+    if address == "auto":
+        return  # Ray knows where it is, or that there is none
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+    except OSError as exc:
+        raise _no_cluster(address, exc) from exc
 
 
 def _library() -> Any:
@@ -115,7 +134,7 @@ def _no_cluster(address: str, exc: Exception) -> ConfigError:
     said = str(exc).strip().splitlines() or [type(exc).__name__]
     return ConfigError(
         f"No Ray cluster can be used at {address}: {said[0]}",
-        hint=f"Is it up (`ray status` there), with this Ray and this Python? {EXAMPLES}",
+        hint=f"Is it up (`ray status` there), with this Ray and Python? Its address: {EXAMPLES}",
         key="workers",
     )
 

@@ -248,7 +248,7 @@ def _cached(result: Result) -> Iterator[str]:
 def workers_line(workers: Workers) -> str:
     """Say which machines sent, and how well their clocks are known."""
     return (
-        f"sent by {len(workers.names)} workers in {workers.processes} processes: "
+        f"sent by {units.count(len(workers.names), 'worker')}, processes {workers.processes}: "
         f"{', '.join(workers.names)}; their clocks are known within "
         f"{units.seconds(workers.clock_error_s)}, which is in no latency: each is of one machine"
     )
