@@ -65,12 +65,18 @@ class Answers(BaseHTTPRequestHandler):
             self._send({"data": [{"id": name, "max_model_len": 2048} for name in names()]})
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if SCRIPT == "mute" and self.path.endswith("/chat/completions"):
             self._send({"error": {"message": "no"}}, status=500)
             return
         choice = {"index": 0, "message": {"role": "assistant", "content": "Hi"}}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        if asked.get("stream"):
+            chunk = {"choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+            events = (json.dumps(chunk), json.dumps({"choices": [], "usage": usage}), "[DONE]")
+            data = "".join(f"data: {event}\n\n" for event in events)
+            self._send_bytes(data.encode(), kind="text/event-stream")
+            return
         self._send(
             {"id": "chatcmpl-1", "choices": [{**choice, "finish_reason": "stop"}], "usage": usage}
         )
@@ -78,9 +84,9 @@ class Answers(BaseHTTPRequestHandler):
     def _send(self, body: object, status: int = 200) -> None:
         self._send_bytes(json.dumps(body).encode(), status)
 
-    def _send_bytes(self, data: bytes, status: int = 200) -> None:
+    def _send_bytes(self, data: bytes, status: int = 200, kind: str = "application/json") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -39,6 +39,7 @@ LEVELS = (
         "migrate",
         "compat",
         "transcript",
+        "tune",
     },
     {"plots", "views", "verbs", "panels", "terminal", "cells", "completion", "magics", "shell"}
     | {"__main__"},
@@ -70,8 +71,8 @@ HOMES = {
     "docker": {"servers/containers.py"},
     "rich": {"terminal.py"},
     "matplotlib": {
-        *(f"plots/{name}.py" for name in ("base", "bench", "memory", "telemetry")),
-        *(f"views/{name}.py" for name in ("bench", "bench_report", "models")),
+        *(f"plots/{name}.py" for name in ("base", "bench", "memory", "telemetry", "tune")),
+        *(f"views/{name}.py" for name in ("bench", "bench_report", "models", "tune")),
     },
     "tqdm": {"batch.py"},
     "prometheus_client": {"servers/metrics_page.py"},

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
+from tests.conftest import PROJECT
 from workbench import headless
 from workbench.errors import ConfigError
+from workbench.session import Session
 from workbench.views import runs_view
 
 pytestmark = pytest.mark.processes
+
+LIMIT_S = 90
+"""What a notebook may take on two cores, its server up."""
 
 
 def notebook(folder: Path, name: str, *cells: str, parameters: str | None = None) -> Path:
@@ -144,23 +155,47 @@ def test_the_index_links_each_page_and_has_its_time(tmp_path: Path):
     assert "2 notebooks in" in page
 
 
-@pytest.mark.engine
-@pytest.mark.parametrize("model", ["pocket", "pocket-mini"])
-def test_a_notebook_of_the_course_runs_with_either_model(tmp_path: Path, model: str):
-    """One parameter changes the model; what the notebook then shows is that model's."""
-    course = Path(__file__).parent.parent / "notebooks"
-    own = {
-        "WORKBENCH_HOME": str(course.parent),
-        "WORKBENCH_STATE_DIR": str(tmp_path / "state"),
-        "WORKBENCH_PORT": "0",
-    }
-    paths = [course / "00_start_here.ipynb"]
-    (done,) = run(
-        paths, tmp_path / "out", own, parameters={"model": model}, html=True, cell_timeout_s=300
-    )
+COURSE = PROJECT / "notebooks"
 
-    assert done.error is None
-    executed = nbformat.read(done.written[0], as_version=4)
+
+def run_verb(out: Path, names: Sequence[str], environment: dict[str, str], *parameter: str) -> Any:
+    """Type ``workbench run`` with some of the course and a parameter; return its rows."""
+    notebooks = [str(next(COURSE.glob(f"{name}_*.ipynb"))) for name in names]
+    options = ["--html", "--json", "--out", str(out), "-p", *parameter]
+    done = subprocess.run(
+        [sys.executable, "-m", "workbench", "run", *notebooks, *options],
+        env=os.environ | {"WORKBENCH_HOME": str(PROJECT)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("model", "names"), [("pocket", ["00"]), ("pocket-mini", ["00", "01", "03", "05"])]
+)
+def test_the_course_runs_with_either_model(tmp_path: Path, model: str, names: list[str]):
+    """One parameter changes the model: it is started, and what a notebook shows is that model's."""
+    own = {"WORKBENCH_STATE_DIR": str(tmp_path / "state"), "WORKBENCH_PORT": "0"}
+    rows = run_verb(tmp_path / "out", names, own, "model", model)
+
+    assert [row["ok"] for row in rows] == [True] * len(names)
+    assert all(row["duration_s"] < LIMIT_S for row in rows)
+    executed = nbformat.read(rows[0]["written"][0], as_version=4)
     told = [cell for cell in executed.cells if cell.source.startswith("%wb models --served")]
-    shown = told[0].outputs[0]["data"]["text/plain"]
-    assert model in shown.split()
+    assert model in told[0].outputs[0]["data"]["text/plain"].split()
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert f"{len(names)} notebooks in" in page
+
+
+@pytest.mark.engine
+def test_the_course_runs_on_a_server_of_somebody_else(tmp_path: Path, served: Session):
+    """The same notebooks by a URL: what is attached to is not stopped."""
+    own = {"WORKBENCH_STATE_DIR": str(tmp_path), "WORKBENCH_API_KEY": served.server.api_key or ""}
+    rows = run_verb(tmp_path / "out", ["00", "01", "05"], own, "base_url", served.server.base_url)
+
+    assert [row["ok"] for row in rows] == [True, True, True]
+    assert served.status().state == "ready"

@@ -28,6 +28,9 @@ from .views import phase_line, status_line, step_line
 REDRAW_INTERVAL_S = 0.05
 """Twenty redraws a second are smooth; more only fill the browser's queue."""
 
+COUNTED = ("checks", "files")
+"""Units of work that is shown as a count, and not as time."""
+
 ANSWER_STYLE = "white-space:pre-wrap;font-family:var(--jp-content-font-family,sans-serif)"
 STEP_STYLE = "white-space:pre-wrap;font-family:var(--jp-code-font-family,monospace);opacity:.8"
 FAINT_STYLE = "opacity:.7;font-variant-numeric:tabular-nums;font-size:90%"
@@ -123,8 +126,8 @@ class Cell:
         yield draw
         if latest and latest[0].unit == "s":  # not when all that was to do was a download
             canvas.draw(*_finished_forms(latest[0]), now=True)
-        if latest and latest[0].unit == "checks":
-            canvas.draw(*_line_forms(f"✓ {latest[0].done:.0f} checks"), now=True)
+        if latest and latest[0].unit in COUNTED:
+            canvas.draw(*_line_forms(f"✓ {latest[0].done:.0f} {latest[0].unit}"), now=True)
 
     def forget(self) -> None:
         """Have no last answer any more."""
@@ -233,8 +236,8 @@ def _progress_forms(progress: Progress) -> tuple[str, str]:
     parts.append(f"{progress.label}{share} …")
     if progress.unit == "bytes" and progress.total:
         parts.append(f"{units.size(int(progress.done))} of {units.size(int(progress.total))}")
-    if progress.unit == "checks" and progress.total:
-        parts.append(f"{progress.done:.0f} of {progress.total:.0f} checks")
+    if progress.unit in COUNTED and progress.total:
+        parts.append(f"{progress.done:.0f} of {progress.total:.0f} {progress.unit}")
     if progress.detail is not None:
         of = "" if progress.total is None else f" of {progress.total:.0f}"
         parts += [f"{progress.done:.0f}{of} {progress.unit}", progress.detail]

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from .report import Bundle
     from .smoke import SmokeReport
     from .telemetry import Telemetry
+    from .tune.dry_run import TunePlan
+    from .tune.trial import Trial
+    from .tune.tune import Tuned
     from .vram import Plan
 
 # The client and telemetry are imported where they are first needed: `status`
@@ -320,6 +323,43 @@ class Session:
         from .bench.session import bench
 
         return bench(self, slo=slo, on_progress=on_progress, on_result=on_result, **load)
+
+    def tune(
+        self,
+        *,
+        goal: str | None = None,
+        budget_s: float = 1200.0,
+        concurrency: int = 8,
+        on_progress: Callable[[Progress], None] = quiet,
+        on_trial: Callable[[Trial], None] = lambda _trial: None,
+        **wish: Any,
+    ) -> Tuned:
+        """
+        Try server flags for a load, and leave the server as it was; see :class:`.tune.wish.Wish`.
+
+        Args:
+            goal: ``throughput``, ``goodput``, ``ttft``, ``tpot`` or ``e2el``.
+
+            wish: Other fields of a ``Wish``; the rest is the load, as of :meth:`bench`.
+
+        Returns:
+            What is recommended, with the evidence. Ctrl-C ends it, with what there is.
+
+        Raises:
+            ServerStateError: Nothing runs, or it is somebody else's.
+        """
+        from .tune.tune import tune
+        from .tune.wish import wish_of
+
+        told = wish_of(goal=goal, budget_s=budget_s, concurrency=concurrency, **wish)
+        return tune(self, told, on_progress=on_progress, on_trial=on_trial)
+
+    def plan_tune(self, **wish: Any) -> TunePlan:
+        """Say what :meth:`tune` would try, and how long it takes; nothing is restarted."""
+        from .tune.dry_run import plan_tune
+        from .tune.wish import wish_of
+
+        return plan_tune(self, wish_of(**wish))
 
     def scrape(self) -> Scrape:
         """

@@ -126,7 +126,7 @@ class PlainProgress:
 
 def _amount(latest: Progress) -> str:
     """Write how far it is in the unit it is counted in, and how long it may take."""
-    if latest.unit in ("packages", "checks"):
+    if latest.unit in ("packages", "checks", "files"):
         return f"{latest.done:.0f} of {latest.total or 0:.0f} {latest.unit}"
     if latest.detail is not None:
         of = "" if latest.total is None else f" of {latest.total:.0f}"

@@ -47,10 +47,19 @@ def test_a_knee_that_was_not_passed_is_no_knee():
 
 
 def test_each_of_several_says_which_it_is():
-    """By its concurrency."""
-    said = beside(result(concurrency=1), result(concurrency=2), power=Power(watts=100))
+    """By its concurrency, where it takes longer and so more energy."""
+    quick, slow = result(concurrency=1), result(concurrency=2)
+    slow = replace(slow, metrics=replace(slow.metrics, duration_s=10 * quick.metrics.duration_s))
+    said = beside(quick, slow, power=Power(watts=100))
 
     assert [line.split(": ")[0] for line in said] == ["concurrency 1", "concurrency 2"]
+
+
+def test_what_holds_for_all_of_several_is_said_once():
+    """The same energy beside both."""
+    said = beside(result(concurrency=1), result(concurrency=2), power=Power(watts=100))
+
+    assert [line.split(": ")[0] for line in said] == ["energy"]
 
 
 def test_energy_is_watts_by_the_runs_seconds_for_its_tokens():

@@ -176,6 +176,15 @@ def test_prompts_of_other_lengths_are_no_match():
     assert [differs.name for differs in found.refused] == ["input tokens a request"]
 
 
+def test_seeds_of_a_side_may_differ_in_length_if_both_sides_have_them():
+    """10 and 12 tokens a request, in the two runs of each side."""
+    longer = run(seed=2)
+    longer = replace(longer, metrics=replace(longer.metrics, input_tokens=240))
+    side = [run(seed=1), longer]
+
+    assert compare(side, side).refused == ()
+
+
 def test_more_failures_are_a_regression_whatever_the_threshold():
     """Averages leave failures out: a server that fails quickly would look quick."""
     failing = run()

@@ -195,3 +195,11 @@ def test_a_trial_shorter_than_two_answers_cannot_tell():
 
     assert is_saturated(sent_s, [at_s + 10 for at_s in sent_s]) is None
     assert is_saturated([0, 1], [1, 2]) is None
+
+
+def test_one_quick_answer_does_not_make_a_burst_a_rate():
+    """Sixteen within a second, of which the first took 0.1 s and the others 0.7 s."""
+    sent_s = [number / 16 for number in range(16)]
+    done_s = [sent_s[0] + 0.1, *(at_s + 0.7 for at_s in sent_s[1:])]
+
+    assert is_saturated(sent_s, done_s) is None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.jupyterlab import Lab, Notebook
 from tests.conftest import PROJECT
@@ -21,6 +21,10 @@ FLAGS = (
 )
 NAMES = ("chromium", "google-chrome")
 SIZE = {"width": 1280, "height": 900}
+
+# Two cores draw the page, run its kernel and serve the model: five seconds, Playwright's own
+# limit, can pass between a click and what it does. What is there is not waited for.
+expect.set_options(timeout=30_000)
 
 
 def chromium_path() -> str | None:

@@ -216,10 +216,10 @@ def test_a_server_is_started_switched_and_stopped_by_clicks(tabs, tmp_path):
         expect(chat.locator(".wb-foot")).to_contain_text("TTFT", timeout=START_MS)
 
         models = tabs("Models")
-        models.get_by_role("button", name="Switch to pocket-mini").click()
+        models.get_by_role("button", name="Use pocket-mini").click()
         served = models.locator(".wb-item", has_text="served now")
         expect(served).to_contain_text("pocket-mini", timeout=START_MS)
-        expect(models.get_by_role("button", name="Switch to pocket", exact=True)).to_be_enabled()
+        expect(models.get_by_role("button", name="Use pocket instead")).to_be_enabled()
         assert faults(models) == []
         picture(models, "models-switched")
 

@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.scripted import ScriptedServer, chunk, completion, reply, stream, text, usage
+from tests.scripted import ScriptedServer, chunk, completion, event, reply, stream, text, usage
 from tools.llama_cpp_signatures import signatures
+from workbench.compat import answered
 from workbench.compat.llama_cpp import UNSEEDED, Llama, LlamaGrammar, LlamaRAMCache
 from workbench.errors import UnsupportedArgumentError
+from workbench.records import TokenLogprob
 from workbench.session import Session
 
 RECORDED = json.loads((Path(__file__).parents[1] / "data/migrate/llama_cpp.json").read_text())
@@ -296,3 +298,60 @@ def test_arithmetic_without_a_server_is_the_same():
     assert Llama.longest_token_prefix([1, 2, 3], [1, 2, 4]) == 2
     logprobs = Llama.logits_to_logprobs([0.0, math.log(3)])
     assert logprobs == pytest.approx([math.log(0.25), math.log(0.75)], abs=1e-6)
+
+
+# --- as its source has it (0.3.36, Llama._create_completion) ------------------------------------
+
+
+def test_a_limit_beyond_the_context_is_as_many_as_fit(llama: Llama, server: ScriptedServer):
+    """llama.cpp cut it; vLLM refuses it, and code that says 65,536 is common."""
+    llama.create_chat_completion(HELLO, max_tokens=65536)
+    assert "max_tokens" not in asked(server)
+
+    llama.create_chat_completion(HELLO, max_tokens=1500)
+    assert asked(server)["max_tokens"] == 1500
+
+
+def test_top_p_of_zero_is_greedy(llama: Llama, server: ScriptedServer):
+    """It kept the likeliest token; the server takes none below its bounds."""
+    llama.create_chat_completion(HELLO, top_p=0)
+
+    assert (asked(server)["temperature"], asked(server)["top_p"]) == (0.0, 1.0)
+
+
+def test_a_stream_does_not_echo(llama: Llama, server: ScriptedServer):
+    """Only a whole answer had the prompt in front."""
+    server.others["/v1/completions"] = [stream(event(_completion("so")), event("[DONE]"))]
+    list(llama("a", echo=True, stream=True))
+    assert "echo" not in asked(server)
+
+    server.others["/v1/completions"] = [reply(200, _completion("a so"))]
+    llama("a", echo=True)
+    assert asked(server)["echo"] is True
+
+
+def test_offsets_begin_behind_the_prompt_unless_it_is_echoed():
+    """And the drawn token is among the likeliest; the first of an echo has none."""
+    tokens = (
+        TokenLogprob(token="Hi", logprob=math.nan),
+        TokenLogprob(token=" you", logprob=-0.5, top=((" all", -0.4),)),
+    )
+
+    echoed, behind = (answered._text_logprobs(tokens, begins_at) for begins_at in (0, 7))
+
+    assert echoed
+    assert behind
+    assert echoed["text_offset"] == [0, 2]
+    assert behind["text_offset"] == [7, 9]
+    assert echoed["token_logprobs"] == [None, -0.5]
+    assert echoed["top_logprobs"] == [None, {" all": -0.4, " you": -0.5}]
+
+
+def test_a_seed_of_minus_one_is_another_each_time(server: ScriptedServer, tmp_path: Path):
+    """Also where the model has a seed of its own."""
+    with Session(
+        backend="remote", base_url=server.base_url, state_dir=str(tmp_path), telemetry=False
+    ) as session:
+        Llama("m", seed=3, session=session).create_chat_completion(HELLO, seed=-1)
+
+    assert "seed" not in asked(server)

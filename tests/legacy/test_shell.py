@@ -136,3 +136,65 @@ def test_a_second_time_changes_nothing():
 
     assert again.text == once
     assert [place.state for place in again.places] == [State.MOVED, State.DECIDE]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "wget -qO- --post-data '{}' http://localhost:8080/completion",
+        "http POST localhost:11434/api/generate model=llama3 prompt=hello",
+    ],
+)
+def test_other_programs_that_ask_by_hand_are_told_of(command: str):
+    """Their options are not curl's, so they stay as they are."""
+    reading = read_shell(command)
+
+    assert [place.state for place in reading.places] == [State.DECIDE]
+    assert reading.text.endswith(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("docker run -d -p 11434:11434 ollama/ollama", "image"),
+        ("export OPENAI_API_BASE=http://localhost:8080/v1", "OPENAI_BASE_URL"),
+        ("pip install llama-cpp-python", "openai"),
+        ("./server -m model.gguf --port 8080", "llama-server is"),
+    ],
+)
+def test_what_is_installed_set_and_started_is_told_of(command: str, word: str):
+    """What the application needs around it is as old as its code."""
+    assert word in " ".join(read_shell(command).places[0].decide)
+
+
+def test_pythons_own_flag_is_no_models():
+    """``python -m llama_cpp.server --model m.gguf`` names one model."""
+    (decide,) = read_shell("python -m llama_cpp.server --model m.gguf").places[0].decide
+
+    assert "--model m.gguf is" in decide
+    assert "-m llama_cpp.server" not in decide
+
+
+def test_vllms_own_port_is_not_taken_for_an_old_server():
+    """Whoever has moved sets that one."""
+    assert read_shell("export OPENAI_BASE_URL=http://localhost:8000/v1").places == ()
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/internal/model/load"])
+def test_a_path_that_is_asked_about_is_not_rewritten(path: str):
+    """Below /v1 too."""
+    reading = read_shell(f"curl http://localhost:5000{path}")
+
+    assert [place.state for place in reading.places] == [State.DECIDE]
+    assert reading.text.endswith(path)
+
+
+def test_what_a_body_says_to_another_server_is_told_of():
+    """text-generation-webui's characters and llama.cpp's names: vLLM would pass over them."""
+    body = '{"messages": [], "mode": "chat", "repeat_penalty": 1.1, "top_k": 3}'
+    reading = read_shell(f"curl http://localhost:5000/v1/chat/completions -d '{body}'")
+
+    (place,) = reading.places
+    assert place.state is State.WRITE
+    assert [note.split()[0] for note in place.decide] == ["mode:", "repeat_penalty"]
+    assert read_shell(reading.text).text == reading.text

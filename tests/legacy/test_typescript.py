@@ -137,3 +137,19 @@ def test_a_second_time_changes_nothing(text: str):
 
     assert again.text == once
     assert all(place.state is not State.WRITE for place in again.places)
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ('const url = "http://127.0.0.1:8080/completion";', "/completion by hand"),
+        ('const p = createOpenAI({ baseURL: "http://localhost:11434/v1" });', "OPENAI_BASE_URL"),
+        ('import { ChatOllama } from "@langchain/ollama";', "@langchain/ollama"),
+        ('const { tags } = await fetch("http://localhost:11434/api/tags");', "GET /v1/models"),
+    ],
+)
+def test_addresses_and_libraries_that_are_not_asked_in_sight_are_told_of(line: str, word: str):
+    """An address with a name, another SDK's client, LangChain's, and what is no question."""
+    (place,) = read_javascript(line + "\n").places
+
+    assert word in place.decide[0]

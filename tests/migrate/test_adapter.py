@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import openai
 import pytest
+from langchain_core.callbacks import BaseCallbackManager
 
 from tests.scripted import (
     HELLO,
@@ -35,7 +37,7 @@ def server() -> Iterator[ScriptedServer]:
 
 
 @pytest.fixture
-def client(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def client(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module as an application imports it, with the server in its environment."""
     monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
@@ -45,7 +47,8 @@ def client(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> ModuleTyp
     assert spec and spec.loader  # noqa: PT018
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    module._llm.close()
 
 
 def records(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -154,3 +157,22 @@ def test_a_seed_goes_with_requests_that_have_none(client: ModuleType, server: Sc
     seeded.chat(ASKED, seed=3)
 
     assert [request.json["seed"] for request in server.chat_requests] == [7, 3]
+
+
+def test_langchains_answers_leave_records_beside_the_applications_own_callbacks(
+    client: ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever has callbacks would have lost the records by them."""
+    monkeypatch.setitem(sys.modules, "llm_client", client)
+    path = f"{adapters.__path__[0]}/llm_langchain.py"
+    spec = importlib.util.spec_from_file_location("llm_langchain", path)
+    assert spec and spec.loader  # noqa: PT018
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    own = module.BaseCallbackHandler()
+    manager = BaseCallbackManager([own])
+    for given in ([own], manager):
+        said = module._with_recorder({"callbacks": given})["callbacks"]
+        handlers = said if isinstance(said, list) else said.handlers
+        assert [type(each) for each in handlers] == [type(own), module.Recorder]

@@ -108,6 +108,31 @@ def test_an_old_side_that_is_none_is_refused(tmp_path: Path, old: str):
         compare_with_served(session, tmp_path / "a.txt", old, parameters())
 
 
+def test_the_old_server_gets_its_own_key_and_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """From the environment, since others see a command line; Ollama lists many models."""
+    old, new = ScriptedServer(), ScriptedServer()
+    for server in (old, new):
+        server.answer(stream(text("so"), usage(1, 1)))
+    (tmp_path / "a.txt").write_text("one\n")
+    with Session(
+        backend="remote", base_url=new.base_url, model="m", state_dir=str(tmp_path), telemetry=False
+    ) as session:
+        compare_with_served(
+            session,
+            tmp_path / "a.txt",
+            old.base_url,
+            parameters(),
+            model="llama3",
+            api_key="of-the-old-one",
+        )
+    old.close()
+    new.close()
+
+    assert old.chat_requests[0].headers["authorization"] == "Bearer of-the-old-one"
+    assert old.chat_requests[0].json["model"] == "llama3"
+    assert "of-the-old-one" not in new.chat_requests[0].headers.get("authorization", "")
+
+
 @pytest.mark.skipif(HAS_LLAMA, reason="llama-cpp-python is installed")
 def test_without_llama_cpp_python_a_gguf_says_what_to_install(tmp_path: Path):
     """And that a server's address does as well."""

@@ -13,6 +13,8 @@ from workbench.errors import ConfigError
 from workbench.legacy.places import State
 from workbench.migrate import CHECKLIST, examine, write
 from workbench.migrate.folder import BACKUP
+from workbench.records import Progress
+from workbench.terminal import Terminal
 from workbench.verbs import workbench
 
 OLD = """from llama_cpp import Llama
@@ -31,8 +33,8 @@ def application(tmp_path: Path) -> Path:
 
 
 def shell(*arguments: str) -> str:
-    """What the shell prints; no server is asked, so no skin is needed."""
-    return str(workbench.main(["migrate", *arguments], standalone_mode=False))
+    """What the shell prints; no server is asked."""
+    return str(workbench.main(["migrate", *arguments], standalone_mode=False, obj=Terminal()))
 
 
 def states(folder: Path) -> dict[int, str]:
@@ -87,10 +89,75 @@ def test_writing_again_writes_nothing(application: Path):
 
 def test_an_adapter_that_was_changed_stays(application: Path):
     """It is the application's own."""
-    (application / "llm_client.py").write_text("mine = True\n")
+    write(examine(application))
+    mine = (application / "llm_client.py").read_text() + "mine = True\n"
+    (application / "llm_client.py").write_text(mine)
+    (application / "app.py").write_text(OLD)
     write(examine(application))
 
-    assert (application / "llm_client.py").read_text() == "mine = True\n"
+    assert (application / "llm_client.py").read_text() == mine
+
+
+def test_a_module_of_the_adapters_name_is_read_and_never_taken_for_it(application: Path):
+    """Nothing is written where the import would bring another module."""
+    (application / "llm_client.py").write_text(OLD)
+
+    assert {path.name for path, _place in examine(application).places} == {
+        "app.py",
+        "llm_client.py",
+    }
+    with pytest.raises(ConfigError, match="the application's own"):
+        write(examine(application))
+    assert (application / "app.py").read_text() == OLD
+
+
+def test_a_file_that_was_moved_alone_is_not_kept_again_with_its_folder(application: Path):
+    """The second backup would be of what the first move wrote."""
+    write(examine(application / "app.py"))
+    (application / "app.py").write_text(OLD.replace("m.gguf", "n.gguf"))
+    write(examine(application.parent))
+
+    assert (application / BACKUP / "app.py").read_text() == OLD
+    assert not (application.parent / BACKUP).exists()
+
+
+def test_a_file_in_latin_1_stays_in_it(application: Path):
+    """By its coding line; what Latin-1 cannot write is written otherwise, once."""
+    old = "# -*- coding: latin-1 -*-\n# Größe...\n" + OLD + "print(pool.map(llm, ['ü']))\n"
+    (application / "app.py").write_bytes(old.encode("latin-1"))
+    write(examine(application))
+    once = (application / "app.py").read_bytes()
+    again = write(examine(application))
+
+    assert "# Größe...\n" in once.decode("latin-1")
+    assert "llm.complete(...) of an\n" in once.decode("latin-1")
+    assert again.written == ()
+    assert not again.unread
+
+
+def test_files_that_install_and_start_are_read_too(application: Path):
+    """They stay as they are; the places are gone when somebody has changed them."""
+    (application / "requirements.txt").write_text("llama-cpp-python==0.3.2\nfastapi\n")
+    (application / "docker-compose.yml").write_text(
+        "services:\n  ollama:\n    image: ollama/ollama:0.5\n    ports: ['11434:11434']\n"
+        "  app:\n    depends_on: [ollama]\n    environment:\n      URL: http://ollama:11434/api\n"
+    )
+    (application / "Dockerfile").write_text(
+        'FROM python:3.12\nRUN pip install ollama\nCMD ["llama-server", "-m", "m.gguf"]\n'
+    )
+    (application / "package.json").write_text('{"dependencies": {"node-llama-cpp": "^3"}}\n')
+    after = write(examine(application))
+
+    left = {(path.name, place.line) for path, place in after.left}
+    assert left == {
+        ("requirements.txt", 1),
+        ("docker-compose.yml", 3),
+        ("docker-compose.yml", 8),
+        ("Dockerfile", 2),
+        ("Dockerfile", 3),
+        ("package.json", 1),
+    }
+    assert {path.name for path in after.written} == {"app.py", "llm_client.py"}
 
 
 def test_a_packages_adapter_lies_where_its_imports_look(tmp_path: Path):
@@ -261,3 +328,60 @@ def test_the_shell_speaks_json(application: Path):
 
     assert [place["line"] for place in said["places"]] == [3, 4]
     assert [item["state"] for item in said["checklist"]] == ["to do"] * 7
+
+
+def test_whoever_has_written_is_told_where_the_server_comes_from(application: Path):
+    """Else the program asks localhost:8000 with no key, and nobody said so."""
+    assert "OPENAI_BASE_URL" not in shell(str(application))
+    told = shell(str(application), "--write")
+
+    assert "export OPENAI_BASE_URL=" in told
+    assert ".workbench/api-key" in told
+    assert "export" not in shell(str(application), "--write")
+
+
+def test_a_folder_that_cannot_be_listed_is_named(
+    application: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """And hides no other."""
+    (application / "closed").mkdir()
+    look = Path.iterdir
+
+    def closed(path: Path) -> object:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return look(path)
+
+    monkeypatch.setattr(Path, "iterdir", closed)
+    found = examine(application)
+
+    assert [file.path.name for file in found.unread] == ["closed"]
+    assert len(found.places) == 2
+
+
+def test_a_file_that_cannot_be_written_is_an_error_with_what_is(
+    application: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """On a disk that is read-only, or full."""
+
+    def refuse(_path: Path, _data: bytes) -> int:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(ConfigError, match="Read-only file system"):
+        write(examine(application))
+    assert (application / "app.py").read_text() == OLD
+
+
+def test_many_files_tell_how_far_it_is(application: Path):
+    """A few do not: they are read before anybody could look."""
+    told: list[Progress] = []
+    examine(application, told.append)
+    assert told == []
+
+    for number in range(201):
+        (application / f"m{number}.py").write_text("x = 1\n")
+    examine(application, told.append)
+
+    assert {each.label for each in told} == {"looking", "reading"}
+    assert (told[-1].done, told[-1].total) == (202, 202)

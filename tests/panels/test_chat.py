@@ -37,7 +37,7 @@ def test_an_answer_is_on_the_page_with_how_it_came(shown: Shown):
     assert "Hi there" in browser.page
     assert "<p>Hello</p>" in browser.page
     assert "3 tokens in · TTFT" in browser.page
-    assert "user: Hi there\nassistant: Hello\n3 tokens in · TTFT" in repr(browser.panel)
+    assert "user: Hi there\nassistant: Hello\npocket · 3 tokens in · TTFT" in repr(browser.panel)
 
 
 def test_what_a_model_says_is_no_html(shown: Shown, server: ScriptedServer):
@@ -72,13 +72,8 @@ def test_stop_frees_the_servers_slot_and_keeps_what_came(shown: Shown, server: S
     assert eventually(lambda: 'data-do="send"' in browser.page)
 
 
-def test_a_fast_answer_is_twenty_messages_a_second_and_not_delayed(
-    shown: Shown, server: ScriptedServer
-):
-    """
-    2,000 chunks as fast as they can be sent: the page is whole, by few messages, and the
-    answer ends as soon as without a panel.
-    """
+def test_a_fast_answer_is_twenty_messages_a_second(shown: Shown, server: ScriptedServer):
+    """2,000 chunks as fast as they can be sent: the page is whole, by few messages."""
     words = [f"w{number} " for number in range(2000)]
     server.answer(stream(ROLE, *map(text, words), STOP, usage(3, 2000), DONE))
     browser = shown(ChatPanel)
@@ -90,6 +85,30 @@ def test_a_fast_answer_is_twenty_messages_a_second_and_not_delayed(
     times = [at_s for at_s, _ in browser.sent]
     for began_s in times:
         assert sum(began_s <= at_s < began_s + 1 for at_s in times) <= 21
+
+
+def test_a_browser_that_takes_nothing_does_not_delay_the_answer(
+    shown: Shown, server: ScriptedServer
+):
+    """The answer is read to its end while its first message still waits to be taken."""
+    words = [f"w{number} " for number in range(2000)]
+    server.answer(stream(ROLE, *map(text, words), STOP, usage(3, 2000), DONE))
+    browser = shown(ChatPanel)
+    stuck, taken = threading.Event(), threading.Event()
+
+    def take(_content: object, buffers: object = None) -> None:
+        stuck.set()
+        taken.wait(10)
+
+    browser.panel.surface.send = take
+    browser.says("send", prompt="Go")
+    assert stuck.wait(10)
+    try:
+        assert idle(browser)
+        assert not taken.is_set()
+        assert browser.panel.branches.path[0].text == "".join(words)
+    finally:
+        taken.set()
 
 
 def test_the_answer_grows_in_steps(shown: Shown, server: ScriptedServer):

@@ -15,6 +15,7 @@ import workbench
 from tests.helpers import AN_HOUR_AGO, eventually
 from tests.panels.conftest import Browser
 from tests.scripted import ScriptedServer, reply
+from tests.scripted_hub import REPOSITORY, hub
 from workbench.errors import ServerStartError, SwitchError
 from workbench.panels import PANELS, Tabs
 from workbench.panels.doctor import DoctorPanel
@@ -150,6 +151,74 @@ def test_a_failed_switch_shows_its_steps_and_the_way_back(
     assert "big did not start." in browser.page
 
 
+def test_a_switch_is_stopped_once_and_its_way_back_is_not(
+    shown: Shown, session: Session, monkeypatch: pytest.MonkeyPatch
+):
+    """Stop is Ctrl-C where the verb next says how far it is; what it takes back then is shown."""
+    going, go_on = threading.Event(), threading.Event()
+
+    def use(model: str, *, on_progress: Callable[[Progress], None]) -> None:
+        on_progress(Progress(label="load", done=1, total=None, unit="s"))
+        going.set()
+        go_on.wait(10)
+        try:
+            on_progress(Progress(label="load", done=2, total=None, unit="s"))
+        finally:
+            on_progress(Progress(label="back", done=0, total=None, unit="s"))
+
+    monkeypatch.setattr(session, "use", use)
+    monkeypatch.setattr(session, "inventory", lambda: ())
+    browser = shown(ModelsPanel)
+    browser.says("use", model="big")
+    assert going.wait(10)
+    assert 'data-do="stop"' in browser.page
+    browser.says("stop")
+    assert "Stopping" in browser.page
+    go_on.set()
+
+    assert idle(browser)
+    assert "Stopped." in browser.page
+    assert "pocket serves, as before." in browser.page
+    assert 'data-do="stop"' not in browser.page
+    assert any("back" in str(message) for _, message in browser.sent)
+
+
+def test_a_fetch_is_stopped_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What came is kept, and the panel says so; the next fetch ends."""
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "config.json").write_text("{}")
+    (tmp_path / "hub" / "model.safetensors").write_bytes(bytes(range(250)) * 4_000)
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path))
+    with hub(tmp_path / "hub") as server, Session(port=9, hf_endpoint=server.endpoint) as session:
+        panel = ModelsPanel(lambda: session)
+        browser = Browser(panel)
+        told = panel.progress
+        panel.progress = _stopping_at(panel, "model.safetensors")  # type: ignore[method-assign]
+        browser.says("fetch", model=REPOSITORY)
+        assert idle(browser)
+        assert "Interrupted with 2 B of" in browser.page
+        assert "goes on from there" in browser.page
+
+        panel.progress = told  # type: ignore[method-assign]
+        browser.says("fetch", model=REPOSITORY)
+        assert idle(browser)
+        assert "Interrupted" not in browser.page
+        assert (tmp_path / "models" / "pocket" / "model.safetensors").exists()
+        panel.dispose()
+
+
+def _stopping_at(panel: ModelsPanel, label: str) -> Callable[[Progress], None]:
+    """Press Stop as soon as a file of that name comes."""
+    told = panel.progress
+
+    def progress(now: Progress) -> None:
+        if label in now.label:
+            panel.act("stop")
+        told(now)
+
+    return progress
+
+
 def test_models_are_listed_with_what_can_be_done(project: Path, monkeypatch: pytest.MonkeyPatch):
     """Each has Plan and Use; what is not here has Fetch; one bar each."""
     monkeypatch.setenv("WORKBENCH_HOME", str(project))
@@ -196,8 +265,8 @@ def test_live_draws_and_says_what_to_do_when_nothing_answers(shown: Shown, ready
     browser = shown(LivePanel)
     browser.panel.look()
     browser.panel.look()
-    assert "Running / waiting" in browser.page
-    assert "3 / 1" in browser.page
+    assert 'aria-label="Requests running 3, waiting 1"' in browser.page
+    assert "Requests: running 3, waiting 1" in repr(browser.panel)
 
     ready.others["/metrics"] = [reply(404, "")]
     browser.panel.look()
@@ -268,6 +337,55 @@ def test_the_doctor_shows_faults_with_fixes_to_copy(project: Path, monkeypatch: 
         assert browser.page.count("data-copy") >= 1
         assert panel.report.findings[0].id in repr(panel)
         panel.dispose()
+
+
+def test_the_doctor_mends_by_a_click_what_it_may(project: Path, monkeypatch: pytest.MonkeyPatch):
+    """CRLF in .env: what would be done stands beside the button; a click does it and looks."""
+    monkeypatch.setenv("WORKBENCH_HOME", str(project))
+    (project / ".env").write_bytes(b"WORKBENCH_PORT=9\r\n")
+    with Session(state_dir=str(project / "state")) as session:
+        panel = DoctorPanel(lambda: session)
+        browser = Browser(panel)
+        browser.says("examine")
+        assert eventually(lambda: not panel.is_busy, within_s=60)
+        assert 'data-do="apply" data-id="env-line-ends"' in browser.page
+        assert "CRLF becomes LF" in browser.page
+
+        browser.says("apply", id="env-line-ends")
+        assert eventually(lambda: not panel.is_busy, within_s=60)
+        assert (project / ".env").read_bytes() == b"WORKBENCH_PORT=9\n"
+        assert "env-line-ends: PASS" in browser.page
+        assert 'data-id="env-line-ends"' not in browser.page
+        panel.dispose()
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_no_panel_sends_more_than_twenty_messages_a_second(session: Session, name: str):
+    """Parts are shown anew as fast as Python can: one message each 50 ms, and the last is whole."""
+    panel = PANELS[name](lambda: session)
+    browser = Browser(panel)
+    for number in range(2000):
+        panel.show("error", f"<i>{number}</i>")
+        panel.show(f"part-{number % 7}", f"<i>{number}</i>")
+
+    assert eventually(lambda: any("1999" in str(message) for _, message in browser.sent))
+    panel.dispose()
+    times = [at_s for at_s, _ in browser.sent]
+    assert len(times) <= 2 + (times[-1] - times[0]) / 0.05
+
+
+def test_the_log_is_of_more_than_who_watches(
+    shown: Shown, ready: ScriptedServer, session: Session, monkeypatch: pytest.MonkeyPatch
+):
+    """What each look asks would fill the log; a request, and a look that failed, stay."""
+    asked = 'INFO: 127.0.0.1:1 - "GET /metrics HTTP/1.1" 200 OK'
+    kept = ['INFO: 127.0.0.1:1 - "POST /v1/chat/completions HTTP/1.1" 200 OK', asked[:-6] + "401"]
+    monkeypatch.setattr(session, "logs", lambda: iter([asked, *kept, asked]))
+    browser = shown(ServerPanel)
+    browser.panel.look()
+
+    assert "the last 2 lines" in browser.page
+    assert browser.page.count("GET /metrics HTTP") == 1
 
 
 def test_all_panels_are_tabs_and_each_is_alone(session: Session):

@@ -28,6 +28,7 @@ class ScriptedSink:
         self.taken: list[str] = []
         self.breaks_on: set[str] = set()
         self.refuses: set[str] = set()
+        self.refuses_all = False
         self.takes_at_most = max_batch
         self.closed = 0
 
@@ -40,7 +41,7 @@ class ScriptedSink:
             step.wait(10)
         if self.breaks_on & set(self.batches[-1]):
             raise TypeError("it has no form for this")
-        if self.refuses & set(self.batches[-1]):
+        if self.refuses_all or self.refuses & set(self.batches[-1]):
             raise RefusedBatchError("It is not understood.")
         if len(records) > self.takes_at_most:
             raise RefusedBatchError("That is too much.", too_large=True)

@@ -65,7 +65,7 @@ def test_a_queue_that_grew_and_a_burst_are_explained():
 
     assert [row[-1] for row in view.rows] == ["saturated", "too short, unsure"]
     assert "saturated: the queue grew" in str(view.note)
-    assert "too short: half of its requests came before" in str(view.note)
+    assert "too short: half of its requests came in less time" in str(view.note)
 
 
 def test_its_data_has_every_trial_and_the_limits():

@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from itertools import repeat
 
 from ..client import wire
 from ..client.base import Counted, Delta, Opened
@@ -122,8 +121,8 @@ class Answer:
         """Do the same for any number, and learn where the next one's text will be."""
         if not self._at_edge or not data.endswith(CHUNK_END):
             return False
-        number = self._count_texts(data)
-        self.stamps_s.extend(repeat(at_s, number))
+        number = self._count_texts(data, len(data))
+        self.stamps_s.extend(array("d", (at_s,)) * number)  # by far quicker than repeat()
         self._text_at = data.find(b"\n") + 1 + self._begins_size
         return number > 0
 
@@ -146,9 +145,8 @@ class Answer:
                 between = self._framing.between_chunks
         if self._begins and between and data:
             cut = data.rfind(CHUNK_END) + len(CHUNK_END)
-            whole = data[:cut]
-            if number := self._count_texts(whole):
-                self.stamps_s.extend(repeat(at_s, number))
+            if number := self._count_texts(data, cut):
+                self.stamps_s.extend(array("d", (at_s,)) * number)
                 data = data[cut:]
                 # Half a chunk waits for the rest, unless it may be the end.
                 if not data.endswith(CRLF):
@@ -167,12 +165,12 @@ class Answer:
         """Give it up."""
         self.error = self.error or error
 
-    def _count_texts(self, whole: bytes) -> int:
-        """Count the events if all are texts and each is a chunk; 0 if one is anything else."""
-        number = whole.count(self._begins_bytes)
-        if whole.count(b"\n") != LINES_PER_CHUNK * number:
+    def _count_texts(self, data: bytes, end: int) -> int:
+        """Count the events up to *end* if all are texts and each is a chunk; 0 if one is not."""
+        number = data.count(self._begins_bytes, 0, end)
+        if data.count(b"\n", 0, end) != LINES_PER_CHUNK * number:
             return 0
-        return 0 if self._begins_bytes + b'"' in whole else number
+        return number if data.find(self._begins_bytes + b'"', 0, end) < 0 else 0
 
     def _read(self, data: bytes, at_s: float) -> None:
         try:

@@ -32,9 +32,11 @@ def lines(
 ) -> list[str]:
     """Say in lines what is beside the results."""
     said = [_knee_line(results)] if len(results) > 2 else []
-    for result in results:
-        label = f"concurrency {result.settings.concurrency}: " if len(results) > 1 else ""
-        said += [label + line for line in _of_one(result, models_dir, gpu, power)]
+    of_each = [_of_one(result, models_dir, gpu, power) for result in results]
+    if all(each == of_each[0] for each in of_each):
+        return [line for line in (*said, *of_each[0]) if line]
+    for result, each in zip(results, of_each, strict=True):
+        said += [f"concurrency {result.settings.concurrency}: {line}" for line in each]
     return [line for line in said if line]
 
 

@@ -36,7 +36,7 @@ def differences(
     refused = [found for name in must[0] if (found := _differs(name, must))]
     refused += [found for name in ("seed", "prompts") if (found := _others(name, before, after))]
     if not any(differs.name == "prompts" for differs in refused):
-        refused += _other_lengths(runs)
+        refused += _other_lengths(before, after)
     return tuple(refused), tuple(found for name in may[0] if (found := _differs(name, may)))
 
 
@@ -104,13 +104,20 @@ def _text(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str) if isinstance(value, dict) else str(value)
 
 
-def _other_lengths(runs: Sequence[Result]) -> list[Differs]:
-    """Find prompts that are of other lengths, where nothing else says that they are others."""
-    lengths = [
-        run.metrics.input_tokens / run.metrics.completed
-        for run in runs
-        if run.metrics.input_tokens and run.metrics.completed
-    ]
+def _other_lengths(before: Sequence[Result], after: Sequence[Result]) -> list[Differs]:
+    """
+    Find sides whose prompts are of other lengths, where nothing else says that they are others.
+
+    Runs of one side may differ: each seed draws its own words.
+    """
+    lengths = [each for each in map(_input_length, (before, after)) if each is not None]
     if not lengths or max(lengths) <= min(lengths) * (1 + TOKENS_APART):
         return []
     return [Differs("input tokens a request", tuple(f"{each:.1f}" for each in lengths))]
+
+
+def _input_length(runs: Sequence[Result]) -> float | None:
+    """Work out the tokens of a request, over all runs of a side that counted them."""
+    counted = [run.metrics for run in runs if run.metrics.input_tokens and run.metrics.completed]
+    requests = sum(metrics.completed for metrics in counted)
+    return sum(metrics.input_tokens or 0 for metrics in counted) / requests if requests else None

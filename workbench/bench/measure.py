@@ -164,7 +164,7 @@ class _Sender:
         total = len(prompts)
         self._tell(Progress(label=label, done=0, total=total, unit="requests", detail="preparing"))
         try:
-            return self._run(
+            load = self._run(
                 self._target,
                 [http1.post(self._target, PATH, request_body(e, self._body)) for e in prompts],
                 due_s,
@@ -176,6 +176,9 @@ class _Sender:
         except Interrupted as exc:
             self.interrupted = True
             return exc.load
+        ended = len(load.requests)
+        self._tell(Progress(label=label, done=ended, total=total, unit="requests", detail="done"))
+        return load
 
 
 def _told(far: HowFar, label: str, total: int) -> Progress:

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
 from .intervals import Interval, Z, of_share
 
@@ -215,7 +216,7 @@ def level_of(trials: list[Trial], *, goodput: float) -> Level:
     good, requests = sum(trial.good for trial in trials), sum(trial.requests for trial in trials)
     share = of_share(good, requests) or Interval(0.0, 0.0, 1.0)
     saturated = any(trial.saturated for trial in trials)
-    # Requests that all came before the first answer are a burst, and no rate.
+    # Requests that came in less time than an answer takes are a burst, and no rate.
     short = share.value >= goodput and all(trial.saturated is None for trial in trials)
     met = Verdict.MET if share.value >= goodput else Verdict.MISSED
     return Level(
@@ -266,15 +267,15 @@ def is_saturated(sent_s: list[float], done_s: list[float]) -> bool | None:
         sent_s, done_s: For each request, on one clock, seconds.
 
     Returns:
-        ``None`` where half the sending is shorter than an answer takes, so that
-        the number under way grows in any case; or fewer than ten requests.
+        ``None`` where half the sending is shorter than half of its answers took, so
+        that the number under way grows in any case; or fewer than ten requests.
     """
     if len(sent_s) < 10:
         return None
     first_s, last_s = min(sent_s), max(sent_s)
     middle_s = (first_s + last_s) / 2
     early_s = [done - sent for sent, done in zip(sent_s, done_s, strict=True) if sent <= middle_s]
-    if min(early_s) > middle_s - first_s:
+    if median(early_s) > middle_s - first_s:
         return None
     came = sum(1 for sent in sent_s if middle_s < sent <= last_s)
     growth = _under_way(sent_s, done_s, last_s) - _under_way(sent_s, done_s, middle_s)

@@ -39,12 +39,17 @@ def chat(generation: Generation, model: str, *, functions: bool) -> Json:
     return _whole("chat.completion", choice, generation, model)
 
 
-def completion(generation: Generation, model: str) -> Json:
-    """Write a text that goes on."""
+def completion(generation: Generation, model: str, *, begins_at: int) -> Json:
+    """
+    Write a text that goes on.
+
+    Args:
+        begins_at: Where the answer's first token stands: behind the prompt, unless that is echoed.
+    """
     choice = {
         "index": 0,
         "text": generation.text,
-        "logprobs": _text_logprobs(generation.logprobs),
+        "logprobs": _text_logprobs(generation.logprobs, begins_at),
         "finish_reason": generation.finish_reason,
     }
     return _whole("text_completion", choice, generation, model)
@@ -53,21 +58,23 @@ def completion(generation: Generation, model: str) -> Json:
 def chat_chunks(stream: Stream, model: str) -> Iterator[Json]:
     """Write a chat's chunks: the role, then what comes, then why it ended."""
     made = _Chunks(stream, model, "chat.completion.chunk")
-    yield made.chunk({"delta": {"role": "assistant"}})
+    yield made.chunk({"delta": {"role": "assistant"}, "logprobs": None})
     with closing(stream.deltas()) as deltas:
         for delta in deltas:
             said = _delta(delta)
             if said:
                 yield made.chunk({"delta": said, "logprobs": _chat_logprobs(delta.logprobs)})
-    yield made.chunk({"delta": {}}, stream.generation.finish_reason)
+    yield made.chunk({"delta": {}, "logprobs": None}, stream.generation.finish_reason)
 
 
-def completion_chunks(stream: Stream, model: str) -> Iterator[Json]:
+def completion_chunks(stream: Stream, model: str, *, begins_at: int) -> Iterator[Json]:
     """Write a completion's chunks."""
     made = _Chunks(stream, model, "text_completion")
     with closing(stream.deltas()) as deltas:
         for delta in deltas:
-            yield made.chunk({"text": delta.text, "logprobs": _text_logprobs(delta.logprobs)})
+            said = _text_logprobs(delta.logprobs, begins_at)
+            yield made.chunk({"text": delta.text, "logprobs": said})
+            begins_at += len(delta.text)
     yield made.chunk({"text": "", "logprobs": None}, stream.generation.finish_reason)
 
 
@@ -145,17 +152,24 @@ def _token(token: str, logprob: float) -> Json:
     return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
 
 
-def _text_logprobs(logprobs: Sequence[TokenLogprob]) -> Json | None:
+def _text_logprobs(logprobs: Sequence[TokenLogprob], begins_at: int) -> Json | None:
     if not logprobs:
         return None
-    offsets, at = [], 0
+    offsets = []
     for each in logprobs:
-        offsets.append(at)
-        at += len(each.token)
+        offsets.append(begins_at)
+        begins_at += len(each.token)
+    # The first token of a prompt that is echoed has none.
+    known = [not math.isnan(each.logprob) for each in logprobs]
+    pairs = list(zip(logprobs, known, strict=True))
     return {
         "tokens": [each.token for each in logprobs],
-        # The first token of a prompt that is echoed has none.
-        "token_logprobs": [None if math.isnan(each.logprob) else each.logprob for each in logprobs],
-        "top_logprobs": [dict(each.top) for each in logprobs],
+        "token_logprobs": [each.logprob if is_known else None for each, is_known in pairs],
+        "top_logprobs": [_top(each) if is_known else None for each, is_known in pairs],
         "text_offset": offsets,
     }
+
+
+def _top(each: TokenLogprob) -> dict[str, float]:
+    """Return the likeliest tokens, with the one that was drawn."""
+    return {**dict(each.top), each.token: each.logprob}

@@ -58,9 +58,11 @@ def sampling(said: Mapping[str, Any], *, seed: int | None) -> SamplingParams:
             f"temperature={said['temperature']}", "temperature=1.0, top_p=1.0 and top_k=0 do it"
         )
     stop = said["stop"] or ()
+    # llama.cpp kept the likeliest token then; vLLM refuses a top_p of 0.
+    greedy = said["top_p"] <= 0
     return SamplingParams(
-        temperature=said["temperature"],
-        top_p=said["top_p"],
+        temperature=0.0 if greedy else said["temperature"],
+        top_p=1.0 if greedy else said["top_p"],
         top_k=said["top_k"],
         min_p=said["min_p"],
         repetition_penalty=said["repeat_penalty"],

@@ -40,6 +40,9 @@ __all__ = ["Llama", "LlamaCache", "LlamaGrammar", "LlamaRAMCache", "LlamaTokeniz
 UNSEEDED = 0xFFFFFFFF
 """llama.cpp's ``LLAMA_DEFAULT_SEED``: another seed each time."""
 
+MUCH = 1024
+"""Tokens of an answer from which on it is worth asking for the context's length."""
+
 SPLIT_LAYER, UNSPECIFIED = 1, -1
 
 Messages = Sequence[Any]
@@ -135,6 +138,7 @@ class Llama:
         self._is_own = session is None
         self._session = session or Session()
         self._seed = seed
+        self._context: int | None = None
 
     def __repr__(self) -> str:
         return f"Llama({self.model_path!r} over {self._session.server.base_url})"
@@ -178,7 +182,7 @@ class Llama:
 
             ClientError: The server did not answer, refused, or broke off.
         """
-        said = _only(locals())
+        said = _only(locals()) | {"max_tokens": self._what_fits(max_tokens)}
         params = asked.sampling(said, seed=self._next_seed(seed))
         output, fields = asked.grammar_of(grammar)
         extra = {**asked.format_of(response_format), **fields}
@@ -226,12 +230,12 @@ class Llama:
 
             ClientError: The server did not answer, refused, or broke off.
         """
-        said = _only(locals())
+        said = _only(locals()) | {"max_tokens": self._what_fits(max_tokens)}
         params = asked.sampling(said, seed=self._next_seed(seed))
         output, extra = asked.grammar_of(grammar)
         if params.max_tokens is None:
             extra["max_tokens"] = None  # left out it would be 16
-        if echo:
+        if echo and not stream:  # a stream of llama-cpp-python never had the prompt
             extra["echo"] = True
         text = prompt if isinstance(prompt, str) else self._client.detokenize(prompt)
         if not isinstance(prompt, str):
@@ -239,12 +243,12 @@ class Llama:
         if logprobs is not None:
             params = _with(params, logprobs=True, top_logprobs=logprobs)
         params = _with(params, extra=extra or None)
-        name = model or self.model_path
+        name, begins_at = model or self.model_path, len(text)
         if stream:
             streamed = self._client.stream(text, params, raw=True, output=output)
-            return answered.completion_chunks(streamed, name)
+            return answered.completion_chunks(streamed, name, begins_at=begins_at)
         answer = self._client.chat(text, params, raw=True, output=output)
-        return answered.completion(answer, name)
+        return answered.completion(answer, name, begins_at=0 if echo else begins_at)
 
     def __call__(
         self,
@@ -509,10 +513,22 @@ class Llama:
     def _client_model(self) -> str:
         return remote_model(self._session.settings) or str(self._client.models()[0].name)
 
+    def _what_fits(self, max_tokens: int | None) -> int | None:
+        """
+        Return a limit that the server takes: no more than its context.
+
+        llama.cpp cut what was too much; vLLM refuses it.
+        """
+        if max_tokens is None or max_tokens < MUCH:
+            return max_tokens
+        if self._context is None:
+            self._context = self.n_ctx()
+        return None if max_tokens >= self._context else max_tokens
+
     def _next_seed(self, said: int | None) -> int | None:
         """Derive a request's seed from the one before, as llama-cpp-python does."""
-        if said not in (None, -1):
-            self._seed = said
+        if said is not None:
+            self._seed = said if said >= 0 else UNSEEDED
         elif self._seed != UNSEEDED:
             self._seed = random.Random(self._seed).randint(0, 2**32)
         return None if self._seed == UNSEEDED else self._seed

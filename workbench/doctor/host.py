@@ -66,7 +66,7 @@ def chosen(only: Sequence[str] = (), *, backend: str | None = None) -> tuple[Hos
         if id not in {it.id for it in CHECKS}:
             raise _no_such("check", id, [it.id for it in CHECKS])
     if backend not in (None, EMBEDDED, COMPOSE):
-        raise _no_such("backend on this machine", str(backend), [EMBEDDED, COMPOSE])
+        raise _no_such("backend to look at", str(backend), [EMBEDDED, COMPOSE])
     return tuple(
         it
         for it in CHECKS

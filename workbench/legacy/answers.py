@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import libcst as cst
-from libcst.metadata import Assignment, MetadataWrapper, ParentNodeProvider, ScopeProvider
+from libcst.metadata import (
+    Assignment,
+    CodeRange,
+    MetadataWrapper,
+    ParentNodeProvider,
+    PositionProvider,
+    ScopeProvider,
+)
 
 from .arguments import code
 from .parameters import Interface
@@ -39,6 +46,8 @@ class Answers:
     def __init__(self, wrapper: MetadataWrapper) -> None:
         self.parents: Mapping[cst.CSTNode, cst.CSTNode] = wrapper.resolve(ParentNodeProvider)
         self.scopes = wrapper.resolve(ScopeProvider)
+        self.positions: Mapping[cst.CSTNode, CodeRange] = wrapper.resolve(PositionProvider)
+        self._untyped: list[cst.AnnAssign] = []
 
     def edits(self, call: cst.Call, interface: Interface, *, http: bool, streams: bool) -> Edits:
         """
@@ -54,12 +63,16 @@ class Answers:
             return {}
         if isinstance(self.parents[call], cst.Await):
             raise UncertainError("it is awaited, and llm_client is not asynchronous")
+        if http and streams:
+            raise UncertainError("its stream is read by hand")
+        self._untyped = []
         if http:
-            if streams:
-                raise UncertainError("its stream is read by hand")
-            return dict(self._response(call, interface))
-        paths = interface.chunk if streams else interface.answer
-        return dict(self._chunks(call, paths) if streams else self._value(call, paths))
+            found = dict(self._response(call, interface))
+        elif streams:
+            found = dict(self._chunks(call, interface.chunk))
+        else:
+            found = dict(self._value(call, interface.answer))
+        return found | dict.fromkeys(self._untyped, _without_type)
 
     def _response(
         self, value: cst.BaseExpression, interface: Interface
@@ -73,8 +86,10 @@ class Answers:
             top = steps[0].top
             yield top, _descend(steps[0].depth)
             same = all(old == new for old, new in interface.answer.items())
-            if not same:
-                yield from self._value(top, interface.answer)
+            if same:
+                self._refuse_timings(top)
+            else:
+                yield from self._value(top, interface.answer, plain=True)
         elif steps[0].text == ".raise_for_status()" and len(steps) == 1:
             statement = self.parents[steps[0].top]
             if not isinstance(statement, cst.Expr):
@@ -83,29 +98,74 @@ class Answers:
         else:
             raise UncertainError(f"`{code(steps[0].top)}` is read")
 
+    def _refuse_timings(self, answer: cst.BaseExpression) -> None:
+        """Refuse what is llama.cpp's own in an answer that is OpenAI's else."""
+        try:
+            read: list[cst.BaseExpression] = (
+                [answer] if self._steps(answer) else list(self._uses(answer))
+            )
+        except UncertainError:
+            return  # it goes on as the same dictionary
+        for steps in map(self._steps, read):
+            if steps and _as_key(steps[0].text) == "['timings']":
+                raise UncertainError(f"`{code(steps[0].top)}` is read")
+
     def _value(
-        self, value: cst.BaseExpression, paths: Mapping[str, str]
+        self, value: cst.BaseExpression, paths: Mapping[str, str], *, plain: bool = False
     ) -> Iterator[tuple[cst.CSTNode, Edit]]:
-        """Follow an answer to the parts of it that are read."""
+        """
+        Follow an answer to the parts of it that are read.
+
+        Args:
+            plain: It is a dictionary; else an object, whose parts may be attributes too.
+        """
         if list(paths) == [""]:
             return
         steps = self._steps(value)
         if not steps:
             for name in self._uses(value):
-                yield from self._value(name, paths)
+                yield from self._value(name, paths, plain=plain)
             return
         walked, last = "", None
         for step in steps:
             walked += _as_key(step.text)
-            last = (step, paths[walked]) if walked in paths else last
+            last = (step, walked) if walked in paths else last
         if last is None or "tool_calls" in walked:
             raise UncertainError(f"`{code(steps[-1].top)}` is read")
-        step, path = last
-        yield step.top, _instead(step.depth, path, self._quote(step.top))
+        step, known = last
+        yield step.top, _instead(step.depth, paths[known], self._quote(step.top))
+        below = _below(known, paths)
+        if below and step is not steps[-1]:
+            raise UncertainError(f"`{code(steps[-1].top)}` is read")
+        if below and not plain:
+            yield from self._part(step.top, below)
+
+    def _part(
+        self, value: cst.BaseExpression, paths: Mapping[str, str]
+    ) -> Iterator[tuple[cst.CSTNode, Edit]]:
+        """Follow a part of an answer that has parts itself, and is a dictionary from now on."""
+        if isinstance(self.parents[value], cst.Element | cst.StarredElement):
+            return
+        if isinstance(self.parents[value], cst.Arg):
+            call = self.parents[self.parents[value]]
+            if isinstance(call, cst.Call) and code(call.func).endswith(".append"):
+                return  # to the messages of the next request
+        for name in self._uses(value):
+            steps = self._steps(name)
+            known = _as_key(steps[0].text) if steps else None
+            if known is None:
+                yield from self._part(name, paths)
+            elif known in paths:
+                path, top = paths[known], steps[0].top
+                yield top, _instead(steps[0].depth, path, self._quote(top))
+            else:
+                raise UncertainError(f"`{code(steps[-1].top)}` is read")
 
     def _chunks(
         self, value: cst.BaseExpression, paths: Mapping[str, str]
     ) -> Iterator[tuple[cst.CSTNode, Edit]]:
+        if list(paths) == [""]:
+            return
         parent = self.parents[value]
         if isinstance(parent, cst.For) and parent.iter is value:
             if not isinstance(parent.target, cst.Name):
@@ -159,6 +219,9 @@ class Answers:
             and isinstance(parent.targets[0].target, cst.Name)
         ):
             return self._references(parent.targets[0].target)
+        if isinstance(parent, cst.AnnAssign) and isinstance(parent.target, cst.Name):
+            self._untyped.append(parent)
+            return self._references(parent.target)
         raise UncertainError("what it returns goes on from here")
 
     def _references(self, target: cst.Name) -> list[cst.Name]:
@@ -167,7 +230,29 @@ class Answers:
         if len(assignments) != 1 or not isinstance(assignments[0], Assignment):
             raise UncertainError(f"{target.value} is given values in more than one place")
         nodes = [access.node for access in assignments[0].references]
-        return [node for node in nodes if isinstance(node, cst.Name)]
+        names = [node for node in nodes if isinstance(node, cst.Name)]
+        # They come in any order, and the first that is not known is named.
+        return sorted(names, key=self._place)
+
+    def _place(self, node: cst.CSTNode) -> tuple[int, int]:
+        begins = self.positions[node].start
+        return begins.line, begins.column
+
+
+def _without_type(updated: cst.CSTNode) -> cst.CSTNode:
+    """``response = …`` of ``response: ChatResponse = …``, which it is no more."""
+    assert isinstance(updated, cst.AnnAssign)
+    assert updated.value is not None
+    return cst.Assign([cst.AssignTarget(updated.target)], updated.value)
+
+
+def _below(known: str, paths: Mapping[str, str]) -> dict[str, str]:
+    """Return the paths from a part of an answer on, from where it is now."""
+    return {
+        path.removeprefix(known): now.removeprefix(paths[known])
+        for path, now in paths.items()
+        if path != known and path.startswith(known)
+    }
 
 
 def _call_step(attribute: str, call: cst.Call) -> str:
@@ -199,12 +284,13 @@ def _descend(depth: int) -> Edit:
 
 
 def _instead(depth: int, path: str, quote: str) -> Edit:
-    return lambda updated: with_path(inner(updated, depth), path, quote)
+    return lambda updated: with_path(inner(updated, depth), f"_{path}", quote)
 
 
 def with_path(value: cst.BaseExpression, path: str, quote: str = '"') -> cst.BaseExpression:
-    """Write ``value['choices'][0]`` and the like."""
-    expression = cst.parse_expression("_" + path.replace("'", quote))
+    """Write ``_['choices'][0]`` and the like, with a value where ``_`` stands."""
+    written = path.replace("'", quote)
+    expression = cst.parse_expression(f"({written})" if " for " in written else written)
     return expression.visit(_Put(value))  # type: ignore[return-value]
 
 

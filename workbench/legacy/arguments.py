@@ -5,7 +5,7 @@ The arguments of a call, moved: old names and meanings in, new ones out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import libcst as cst
 
@@ -21,11 +21,19 @@ def code(node: cst.CSTNode) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An argument as it was said; *name* is ``None`` for ``**rest``."""
+    """
+    An argument as it was said; *name* is ``None`` for ``**rest``.
+
+    Args:
+        behind: The comment on its line.
+
+        above: Lines with comments, and empty ones, before it.
+    """
 
     name: str | None
     value: cst.BaseExpression
-    comma: cst.Comma | None = None
+    behind: cst.TrailingWhitespace | None = None
+    above: Sequence[cst.EmptyLine] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,15 +73,17 @@ def move(interface: Interface, given: Sequence[Given]) -> Moved:
     return moved
 
 
-def move_server(given: Iterable[Given], table: str = "llama_cpp_server") -> Moved:
+def move_server(given: Iterable[Given], table: str) -> Moved:
     """Move what was said when a model was loaded; most of it is the server's now."""
     rules = parameter_map().rules[table]
     moved = Moved()
     for each in given:
-        rule = rules.get(each.name or "", Rule(name=each.name or "**"))
+        rule = rules.get(each.name or "")
         said = code(each.value)
         if each.name is None:
             moved.decide.append(f"what is in **{said} belongs to the server now")
+        elif rule is None:
+            moved.decide.append(f"{each.name}={said}: the workbench does not know it")
         elif rule.becomes:
             moved.arguments.append(Given(rule.becomes, each.value))
         elif rule.decide and said not in rule.off:
@@ -115,7 +125,7 @@ def _move_one(each: Given, rules: object, interface: Interface, moved: Moved) ->
     off = said.replace('"', "'") in rule.off
     if off and unlimited:
         # Left out it would be 16 tokens.
-        moved.arguments.append(Given("max_tokens", cst.Name("None"), each.comma))
+        moved.arguments.append(replace(each, name="max_tokens", value=cst.Name("None")))
     elif not off:
         _move_said(each, rule, moved)
 
@@ -131,6 +141,9 @@ def _move_said(each: Given, rule: Rule, moved: Moved) -> None:
         moved.decide.append(f"{each.name}={said}: {rule.decide}")
     if each.name == "temperature" and said.startswith("-"):
         moved.decide.append("temperature below 0 sampled without cutting: temperature=1, no top_k")
+    if each.name == "think" and said not in ("True", "False"):
+        _say_effort(each, moved)
+        return
     if not rule.becomes or (each.name in ("prompt", "system") and rule.becomes == "messages"):
         return
     write = _FORMS.get(f"{each.name}>{rule.becomes}", _as_it_is)
@@ -138,7 +151,18 @@ def _move_said(each: Given, rule: Rule, moved: Moved) -> None:
     if rule.extra:
         moved.extra.append((rule.extra, value))
     else:
-        moved.arguments.append(Given(rule.becomes, value, each.comma))
+        moved.arguments.append(replace(each, name=rule.becomes, value=value))
+
+
+def _say_effort(each: Given, moved: Moved) -> None:
+    """``think="low"`` is how much, and not whether."""
+    if isinstance(each.value, cst.SimpleString):
+        moved.arguments.append(replace(each, name="reasoning_effort"))
+    else:
+        moved.decide.append(
+            f"think={code(each.value)}: True or False is enable_thinking in chat_template_kwargs, "
+            "a level is reasoning_effort"
+        )
 
 
 GREEDY = ("0", "0.0")
@@ -258,30 +282,58 @@ def dict_items(value: cst.BaseExpression) -> list[Given] | None:
         return None
     items = []
     for element in value.elements:
-        comma = element.comma if isinstance(element.comma, cst.Comma) else None
         if isinstance(element, cst.StarredDictElement):
-            items.append(Given(None, element.value, comma))
+            items.append(Given(None, element.value))
         elif isinstance(element, cst.DictElement) and isinstance(element.key, cst.SimpleString):
-            name = element.key.evaluated_value
-            items.append(Given(str(name), element.value, comma))
+            items.append(Given(str(element.key.evaluated_value), element.value))
         else:
             return None
-    return items
+    return _with_comments(items, _spaces(value))
 
 
 def call_items(call: cst.Call, positional: Sequence[str]) -> list[Given] | None:
     """Read a call's arguments by their names; ``None`` if they cannot be told (``*args``)."""
     items = []
     for place, argument in enumerate(call.args):
-        comma = argument.comma if isinstance(argument.comma, cst.Comma) else None
         if argument.star == "**":
-            items.append(Given(None, argument.value, comma))
+            items.append(Given(None, argument.value))
         elif argument.star or (argument.keyword is None and place >= len(positional)):
             return None
         else:
             name = argument.keyword.value if argument.keyword else positional[place]
-            items.append(Given(name, argument.value, comma))
-    return items
+            items.append(Given(name, argument.value))
+    return _with_comments(items, _spaces(call))
+
+
+def _spaces(like: cst.Call | cst.Dict) -> list[cst.BaseParenthesizableWhitespace]:
+    """List the white space before the first argument, between them, and after the last."""
+    if isinstance(like, cst.Call):
+        elements: Sequence[cst.Arg | cst.BaseDictElement] = like.args
+        first, last = like.whitespace_before_args, [each.whitespace_after_arg for each in like.args]
+    else:
+        elements = like.elements
+        first, last = like.lbrace.whitespace_after, [like.rbrace.whitespace_before]
+    commas = [each.comma.whitespace_after for each in elements if isinstance(each.comma, cst.Comma)]
+    return [first, *commas, *(last[-1:] if len(commas) < len(elements) else ())]
+
+
+def _with_comments(
+    items: Sequence[Given], spaces: Sequence[cst.BaseParenthesizableWhitespace]
+) -> list[Given]:
+    """Give each argument the comments that stand above it and behind it."""
+    return [
+        replace(each, behind=_behind(after), above=_above(before))
+        for each, before, after in zip(items, spaces, spaces[1:], strict=False)
+    ]
+
+
+def _behind(space: cst.BaseParenthesizableWhitespace) -> cst.TrailingWhitespace | None:
+    is_said = isinstance(space, cst.ParenthesizedWhitespace) and space.first_line.comment
+    return space.first_line if is_said else None  # type: ignore[attr-defined]
+
+
+def _above(space: cst.BaseParenthesizableWhitespace) -> Sequence[cst.EmptyLine]:
+    return space.empty_lines if isinstance(space, cst.ParenthesizedWhitespace) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +359,8 @@ def written(given: Sequence[Given], like: cst.Call | cst.Dict) -> dict[str, obje
     length = sum(len(each.name or "") + len(code(each.value)) + 3 for each in given)
     if not _breaks(layout.before) and length > LONGEST:
         layout = Layout(_line("    "), _line("    "), _line(""), trailing=True)
-    return {"args": _args(given, layout), "whitespace_before_args": layout.before}
+    before = _commented(layout.before, None, given[0] if given else None)
+    return {"args": _args(given, layout), "whitespace_before_args": before}
 
 
 LONGEST = 72
@@ -329,21 +382,19 @@ def _layout(like: cst.Call | cst.Dict) -> Layout:
     commas = [each.comma for each in elements if isinstance(each.comma, cst.Comma)]
     trailing = bool(elements) and isinstance(elements[-1].comma, cst.Comma)
     if trailing and isinstance(like, cst.Call):
-        after = _without_comment(commas[-1].whitespace_after)
+        after = commas[-1].whitespace_after
     if _breaks(before):
         between: cst.BaseParenthesizableWhitespace = before
     else:
         inner = commas[:-1] if trailing else commas
         between = inner[0].whitespace_after if inner else cst.SimpleWhitespace(" ")
-    return Layout(before, between, after, trailing)
+    return Layout(_bare(before), _bare(between), _bare(after), trailing)
 
 
-def _without_comment(
-    space: cst.BaseParenthesizableWhitespace,
-) -> cst.BaseParenthesizableWhitespace:
-    """Return white space as another argument may have it."""
+def _bare(space: cst.BaseParenthesizableWhitespace) -> cst.BaseParenthesizableWhitespace:
+    """Return white space without the comments in it."""
     if isinstance(space, cst.ParenthesizedWhitespace):
-        return space.with_changes(first_line=cst.TrailingWhitespace())
+        return space.with_changes(first_line=cst.TrailingWhitespace(), empty_lines=[])
     return space
 
 
@@ -359,24 +410,28 @@ def _args(given: Sequence[Given], layout: Layout) -> list[cst.Arg]:
             keyword=cst.Name(each.name) if each.name else None,
             equal=tight if each.name else cst.MaybeSentinel.DEFAULT,
             star="" if each.name else "**",
-            comma=_comma(each.comma, layout.between),
+            comma=cst.Comma(whitespace_after=_commented(layout.between, each, after)),
         )
-        for each in given
+        for each, after in zip(given, [*given[1:], None], strict=True)
     ]
     if arguments:
-        last = _comma(given[-1].comma, layout.after) if layout.trailing else None
+        end = _commented(layout.after, given[-1], None)
+        last = cst.Comma(whitespace_after=end) if layout.trailing else None
         arguments[-1] = arguments[-1].with_changes(
             comma=last or cst.MaybeSentinel.DEFAULT,
-            whitespace_after_arg=cst.SimpleWhitespace("") if last else layout.after,
+            whitespace_after_arg=cst.SimpleWhitespace("") if last else end,
         )
     return arguments
 
 
-def _comma(own: cst.Comma | None, space: cst.BaseParenthesizableWhitespace) -> cst.Comma:
-    """Write a comma with the comment that an argument had behind its own, and *space* after it."""
-    there = own.whitespace_after if own else None
-    if not isinstance(there, cst.ParenthesizedWhitespace):
-        return cst.Comma(whitespace_after=space)
+def _commented(
+    space: cst.BaseParenthesizableWhitespace, before: Given | None, after: Given | None
+) -> cst.BaseParenthesizableWhitespace:
+    """Put the comments of the arguments around it into white space, where it has more lines."""
     if not isinstance(space, cst.ParenthesizedWhitespace):
-        return cst.Comma(whitespace_after=there)
-    return cst.Comma(whitespace_after=space.with_changes(first_line=there.first_line))
+        return space
+    behind = before.behind if before else None
+    above = after.above if after else ()
+    return space.with_changes(
+        first_line=behind or space.first_line, empty_lines=above or space.empty_lines
+    )

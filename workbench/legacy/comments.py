@@ -5,8 +5,10 @@ Comments that are left for a person, written and read back. Python's, TypeScript
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from textwrap import wrap
+
+from .places import Place, State
 
 WIDTH = 84
 WORD = "migrate: "
@@ -39,6 +41,34 @@ def comments_above(lines: Sequence[str], number: int) -> set[str]:
     while first > 0 and lines[first - 1].lstrip().startswith(("#", "//")):
         first -= 1
     return {text for _line, text in comments_in(lines[first : number - 1])}
+
+
+def left_to_decide(
+    lines: Sequence[str],
+    places: Iterable[Place],
+    concerns: Callable[[str], tuple[int, ...]] = lambda _text: (),
+) -> list[Place]:
+    """
+    Find the comments that nobody has decided about, of places that are no more.
+
+    Args:
+        places: Those that are found in the code; what they ask is theirs.
+
+        concerns: Which points of the checklist a comment is about.
+    """
+    own = {text for place in places for text in place.decide}
+    return [
+        Place(
+            line=number,
+            what="left to decide",
+            seen=below(lines, number),
+            state=State.DECIDE,
+            decide=(text,),
+            items=concerns(text),
+        )
+        for number, text in comments_in(lines)
+        if text not in own
+    ]
 
 
 def below(lines: Sequence[str], number: int) -> str:

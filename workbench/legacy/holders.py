@@ -36,6 +36,8 @@ OBJECTS = {
     "httpx.Client": "http",
     "httpx.AsyncClient": "http_async",
     "aiohttp.ClientSession": "http_async",
+    "http.client.HTTPConnection": "connection",
+    "http.client.HTTPSConnection": "connection",
     "llm_client.LLM": "moved",
 }
 
@@ -67,6 +69,7 @@ class Holders(cst.CSTVisitor):
         self.kinds: dict[str, str] = dict(earlier.kinds) if earlier else {}
         self.given: dict[Place, list[str]] = dict(earlier.given) if earlier else {}
         self.texts: dict[str, cst.BaseExpression] = {}
+        self.functions: dict[str, cst.FunctionDef] = dict(earlier.functions) if earlier else {}
         self._names = wrapper.resolve(QualifiedNameProvider)
         self._parents = wrapper.resolve(ParentNodeProvider)
         self._scopes = wrapper.resolve(ScopeProvider)
@@ -181,7 +184,20 @@ class Holders(cst.CSTVisitor):
         if isinstance(node.default, cst.SimpleString):
             self.texts[node.name.value] = node.default
 
+    def visit_Call(self, node: cst.Call) -> None:
+        """``go(llm, prompt)``: a parameter holds what it is called with."""
+        function = self.functions.get(code(node.func))
+        for parameter, value in _matched(function, node) if function else ():
+            if kind := self.kind_of(value):
+                self._give(parameter.name, kind)
+
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
+        owner = self._class_of(node)
+        if not self._functions and owner is None:
+            self.functions[node.name.value] = node
+        elif owner is not None:
+            is_made = node.name.value == "__init__"
+            self.functions[owner.name.value if is_made else f"self.{node.name.value}"] = node
         self._functions.append(node.name.value)
         if node.returns and (kind := self._type(node.returns)):
             self.kinds[f"{node.name.value}()"] = kind
@@ -214,6 +230,25 @@ class Holders(cst.CSTVisitor):
         return next((_TYPES[name] for name in names if name in _TYPES), None)
 
 
+def _matched(
+    function: cst.FunctionDef, call: cst.Call
+) -> Iterator[tuple[cst.Param, cst.BaseExpression]]:
+    """Pair a function's parameters with what a call gives them."""
+    parameters = [*function.params.posonly_params, *function.params.params]
+    if parameters and parameters[0].name.value in ("self", "cls"):
+        parameters = parameters[1:]
+    named = {each.name.value: each for each in [*parameters, *function.params.kwonly_params]}
+    for place, argument in enumerate(call.args):
+        if argument.star:
+            return
+        if argument.keyword:
+            found = named.get(argument.keyword.value)
+        else:
+            found = parameters[place] if place < len(parameters) else None
+        if found:
+            yield found, argument.value
+
+
 # What may say an address: text, another name, a variable with a default.
 _ADDRESSES = (
     cst.SimpleString,
@@ -240,6 +275,6 @@ def holders(wrapper: MetadataWrapper, shared: Mapping[str, str]) -> Holders:
     while True:
         again = Holders(wrapper, found, shared)
         wrapper.module.visit(again)
-        if again.kinds == found.kinds:
+        if again.kinds == found.kinds and again.given == found.given:
             return again
         found = again

@@ -100,6 +100,7 @@ def parameter_map() -> ParameterMap:
 def _rules(said: Mapping[str, Any]) -> dict[str, Rule]:
     rules = {name: Rule(name=name, becomes=name) for name in said.get("same", ())}
     rules |= {name: Rule(name=name, becomes=f"extra_body.{name}") for name in said.get("extra", ())}
+    rules |= {name: Rule(name=name) for name in said.get("nothing", ())}
     for name, fields in said.items():
         if isinstance(fields, dict):
             defaults = {key: value for key, value in fields.items() if key not in _OWN}

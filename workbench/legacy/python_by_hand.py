@@ -28,9 +28,10 @@ def by_hand(work: Work, node: cst.Call) -> bool:
     if asks is None:
         return False
     # `request("POST", url)`; what is more than an address is said by name, but for the body.
-    given = call_items(
-        node, ("method", "url") if asks in _NAMES_METHOD else ("url", "data", "json")
+    named = (
+        ("method", "url", "body", "headers") if asks in _NAMES_METHOD else ("url", "data", "json")
     )
+    given = call_items(node, named)
     said = next((each.value for each in given or () if each.name == "url"), None)
     url = "" if said is None else address(said, work.names.texts)
     if url.startswith("/") and _of_client(work, node):
@@ -52,14 +53,15 @@ def by_hand(work: Work, node: cst.Call) -> bool:
     body, line = _body(work, given)
     if not is_plain or body is None or is_public(url):
         why = "what it sends, or how its answer is read, is not in sight here"
-        if not is_plain and not any(_module(name) in _FROM for name in work.qualified(node.func)):
+        is_imported = any(_module(name) in _FROM for name in work.qualified(node.func))
+        if not is_plain and not is_imported and _of_client(work, node) != "connection":
             why = ASYNC
         becomes = f"{ADAPTER}.{MAP.paths[path].becomes}(…) asks it"
         decide = f"{PUBLIC}: {path}" if is_public(url) else f"{becomes}; {why}"
         work.add(node, title, None, items=(2, 6, 7), decide=[decide])
         return True
     timeout = [each for each in given if each.name == "timeout"]
-    asked, away = MAP.paths[path], _not_sent(given)
+    asked, away = MAP.paths[path], [*_not_sent(work, given), *_of_session(work, node)]
     done = request(work, node, asked, Asked.ADAPTER, body=body, more=timeout, decide=away)
     if done and line is not None:
         work.edits[line] = lambda _updated: cst.RemoveFromParent()
@@ -67,6 +69,8 @@ def by_hand(work: Work, node: cst.Call) -> bool:
 
 
 _NAMES_METHOD = ("request", "stream")
+_BY_METHOD = ("method", "url", "body", "headers")
+"""Of ``http.client``; others take no more than the first two without a name."""
 
 
 def _asks_by_hand(work: Work, node: cst.Call) -> str | None:
@@ -99,18 +103,45 @@ def _of_client(work: Work, node: cst.Call) -> str | None:
     """Tell what kind of HTTP client is asked, if one is."""
     owner = node.func.value if isinstance(node.func, cst.Attribute) else None
     kind = work.names.kind_of(owner)
-    return kind if kind in ("http", "http_async") else None
+    return kind if kind in ("http", "http_async", "connection") else None
 
 
-def _not_sent(given: Sequence[Given]) -> list[str]:
+def _of_session(work: Work, node: cst.Call) -> list[str]:
+    """Say what a session says with each of its requests, and does not any more."""
+    owner = node.func.value if isinstance(node.func, cst.Attribute) else None
+    if owner is None or _of_client(work, node) is None:
+        return []
+    name = code(owner)
+    said = rf"\b{re.escape(name)}\.(headers|auth|proxies|verify|cert|params)\b"
+    told = dict.fromkeys(found[1] for line in work.lines for found in re.finditer(said, line))
+    given = rf"\b{re.escape(name)}\s*=\s*httpx\.Client\([^)]*?\b(headers|auth|proxy|verify|cert)="
+    told |= dict.fromkeys(found[1] for found in re.finditer(given, "\n".join(work.lines)))
+    return [
+        f"{name}.{each} went with this request and does not now: a key is OPENAI_API_KEY, the rest "
+        "is the client's in llm_client.py"
+        for each in told
+    ]
+
+
+def _not_sent(work: Work, given: Sequence[Given]) -> list[str]:
     """Name what went along with a request, and does not any more."""
     moved = ("url", "json", "data", "timeout")
     return [
         f"{each.name or '**'}={code(each.value)} went with this request and does not now: "
         "extra_headers=, or the client in llm_client.py"
         for each in given
-        if each.name not in moved and not (each.name == "headers" and _says_only_json(each.value))
+        if each.name not in moved
+        and not (each.name == "headers" and _says_only_json(_dictionary(work, each.value)))
     ]
+
+
+def _dictionary(work: Work, value: cst.BaseExpression) -> cst.BaseExpression:
+    """Return the dictionary that a name was given, if it was given one and no other."""
+    scope = work.answers.scopes.get(value) if isinstance(value, cst.Name) else None
+    assigned = list(scope[value.value]) if scope and isinstance(value, cst.Name) else []
+    target = getattr(assigned[0], "node", None) if len(assigned) == 1 else None
+    statement = work.answers.parents.get(work.answers.parents.get(target)) if target else None  # type: ignore[arg-type]
+    return statement.value if isinstance(statement, cst.Assign) else value
 
 
 def _says_only_json(headers: cst.BaseExpression) -> bool:

@@ -4,24 +4,27 @@ Calls in Python that talk to a model, each with what it becomes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 
 import libcst as cst
 
 from .answers import Edit
-from .arguments import Given, Moved, call_items, code, move_server, written
+from .arguments import call_items, code
 from .holders import LLAMA_MODULES, OBJECTS
 from .parameters import parameter_map
 from .places import ADAPTER, Place, State
 from .python import Work, one_line
 from .python_by_hand import by_hand
+from .python_elsewhere import another_library, command, handed_on, message, named
 from .python_langchain import langchain
+from .python_models import MODELS, OUT_OF_SIGHT, model
+from .python_openai import asked_of_client, client, is_told_where
 from .python_requests import ASYNC, Asked, items_touched, request
-from .urls_in_code import LOCAL, address
 
 MAP = parameter_map()
 
-MODELS = {"llama_cpp": "llama-cpp-python", "ctransformers": "ctransformers", "ollama": "Ollama"}
+CALLED = ("llama_cpp", "ctransformers")
+"""Kinds of models that are asked by calling them."""
 
 OLLAMA_CALLS = {"chat": "ollama_chat", "generate": "ollama_generate"}
 OLLAMA_DECIDE = {
@@ -42,20 +45,23 @@ def _is_inside(name: str) -> bool:
     return name.startswith("llama_cpp.") and not (is_moved or name in moved)
 
 
+_OF_C = re.compile(r"(?:llama|ggml|mtmd|LLAMA|GGML|c)_|ctypes|byref|pointer")
+
+
 class Calls(cst.CSTVisitor):
     """Looks at each call of a module."""
 
     def __init__(self, work: Work) -> None:
         super().__init__()
         self.work = work
+        self.told: set[object] = set()
 
     def visit_Attribute(self, node: cst.Attribute) -> None:
         """``asyncio.to_thread(llm.create_chat_completion, …)``: handed on, and called elsewhere."""
         parent = self.work.answers.parents[node]
         method = node.attr.value
         if any(map(_is_inside, self.work.qualified(node))):
-            why = f"{method} of llama_cpp has no counterpart here"
-            self.work.add(node, f"llama-cpp-python: {method}", None, items=(2,), decide=[why])
+            self._inside(node)
             return
         if isinstance(parent, cst.Call) and parent.func is node:
             return
@@ -66,12 +72,48 @@ class Calls(cst.CSTVisitor):
             decide += " defaults have to be said"
             what = f"llama-cpp-python: {method}"
             self.work.add(node, what, None, items=(2, 4), decide=[decide])
-        elif owner == "llama_cpp" and method not in MAP.method_same:
-            _of_library(self.work, node, method)
+        elif owner in CALLED and method not in MAP.method_same:
+            _of_library(self.work, node, method, owner)
+
+    def _inside(self, node: cst.Attribute) -> None:
+        """``llama_cpp.llama_backend_init``, and ``LlamaHFTokenizer.from_pretrained``."""
+        names = code(node).split(".")
+        name = next((each for each in names if each[:5] == "Llama" or "Handler" in each), names[-1])
+        is_of_c = bool(_OF_C.match(name))
+        if name in self.told or (is_of_c and _OF_C in self.told) or self._is_dropped(node):
+            return
+        self.told |= {name, _OF_C} if is_of_c else {name}
+        why = f"{name} of llama_cpp has no counterpart here"
+        if is_of_c:
+            why = f"{name}, and what else of llama.cpp's C library is used here, has no counterpart"
+        self.work.add(node, f"llama-cpp-python: {name}", None, items=(2,), decide=[why])
+
+    def _is_dropped(self, node: cst.CSTNode) -> bool:
+        """Tell whether it is said to a model that is made, which is told of it."""
+        while not isinstance(node, cst.BaseStatement | cst.Module):
+            if isinstance(node, cst.Call) and self.work.qualified(node.func) & set(OBJECTS):
+                return True
+            node = self.work.answers.parents[node]
+        return False
 
     def visit_Arg(self, node: cst.Arg) -> None:
-        """``partial(Llama, …)``: made elsewhere."""
-        self._is_made_elsewhere(node.value)
+        """``partial(Llama, …)``, ``pool.map(llm, …)``: made, or asked, elsewhere."""
+        handed_on(self.work, node)
+        call = self.work.answers.parents[node]
+        if isinstance(call, cst.Call) and code(call.func) not in ("isinstance", "issubclass"):
+            self._is_made_elsewhere(node.value)
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        """``openai.base_url = …``."""
+        is_told_where(self.work, node)
+
+    def visit_Dict(self, node: cst.Dict) -> None:
+        """``{"role": "user", "content": …, "images": […]}``."""
+        message(self.work, node)
+
+    def visit_SimpleString(self, node: cst.SimpleString) -> None:
+        """``model="ollama/llama3"``."""
+        named(self.work, node)
 
     def visit_ClassDef(self, node: cst.ClassDef) -> None:
         """``class Bot(Llama)``: what it asks, it asks of itself."""
@@ -114,115 +156,6 @@ ERRORS = {
 }
 
 
-def _constructor(work: Work, node: cst.Call) -> bool:
-    """``Llama(…)``, ``ollama.Client(…)``, ``OpenAI(base_url="http://localhost…")``."""
-    called = work.qualified(node.func)
-    kind = work.names.kind_of(node) if called else None
-    if kind == "openai":
-        return _openai(work, node)
-    if kind not in MODELS or work.names.kinds.get(f"{code(node.func)}()") == kind:
-        return False
-    given = call_items(node, ("model_path", "filename"))
-    moved = Moved(decide=["its arguments cannot be told"]) if given is None else Moved()
-    if given is not None and kind != "ollama":
-        moved = move_server(given)
-    owner = node.func.value if isinstance(node.func, cst.Attribute) else node.func
-    # `Llama(…)` and `Llama.from_pretrained(…)` of an imported class; else `llama_cpp.Llama(…)`.
-    imported = kind == "llama_cpp" and isinstance(owner, cst.Name) and owner.value == "Llama"
-    if isinstance(work.answers.parents[node], _OUT_OF_SIGHT):
-        moved.decide.append(OUT_OF_SIGHT)
-    name = "LLM" if imported else f"{ADAPTER}.LLM"
-    if not imported:
-        work.imports.add(ADAPTER)
-    work.adapters.add(f"{ADAPTER}.py")
-    work.add(
-        node,
-        f"{MODELS[kind]}: loads a model",
-        lambda updated: _call(name, moved.all_arguments(), updated),
-        items=(1, 2),
-        changes=moved.changes,
-        decide=moved.decide,
-        notes=moved.notes,
-    )
-    return True
-
-
-# A model in a list or a dictionary is called by names that are not its own.
-_OUT_OF_SIGHT = (
-    cst.Element,
-    cst.DictElement,
-    cst.ListComp,
-    cst.DictComp,
-    cst.GeneratorExp,
-    cst.Lambda,
-)
-OUT_OF_SIGHT = (
-    f"what is asked of this model from here on is not in sight: llm(…) is llm.complete(…) of an "
-    f"{ADAPTER}.LLM, and llama.cpp's defaults have to be said"
-)
-
-
-def _call(name: str, given: Sequence[Given], like: cst.CSTNode) -> cst.Call:
-    """Write a call without more in it than is said now."""
-    arguments = ", ".join(f"{each.name}={code(each.value)}" for each in given)
-    call = cst.parse_expression(f"{name}({arguments})")
-    assert isinstance(call, cst.Call)
-    assert isinstance(like, cst.Call)
-    return call.with_changes(lpar=like.lpar, rpar=like.rpar)
-
-
-def _openai(work: Work, node: cst.Call) -> bool:
-    """OpenAI's client of a server on this machine or a neighbour."""
-    given = call_items(node, ())
-    base = next((each.value for each in given or () if each.name == "base_url"), None)
-    if base is None or not LOCAL.search(address(base, work.names.texts)):
-        return False
-    own = {"base_url", "api_key", "timeout", "max_retries"}
-    kept = [each for each in given or () if each.name not in own]
-    server = cst.parse_expression(f"{ADAPTER}.SERVER")
-    work.imports.add(ADAPTER)
-    work.adapters.add(f"{ADAPTER}.py")
-    work.add(
-        node,
-        "OpenAI's client of a local server",
-        lambda updated: updated.with_changes(**written([Given(None, server), *kept], node)),
-        items=(1, 6, 7),
-        changes=[
-            "llama.cpp's server and Ollama had other defaults than vLLM: temperature 0.8, top_k 40"
-        ],
-        decide=[
-            f"requests of this client leave no records; {ADAPTER}.chat(…) asks the same and does"
-        ],
-    )
-    return True
-
-
-def _openai_model(work: Work, node: cst.Call) -> bool:
-    """``client.chat.completions.create(model="llama3")`` of a local server's client."""
-    owner = _before(node.func, ("create", "completions", "chat"))
-    if owner is None or work.names.kind_of(owner) != "openai":
-        return False
-    named = [each for each in node.args if each.keyword and each.keyword.value == "model"]
-    if named and isinstance(named[0].value, cst.SimpleString):
-        model = cst.parse_expression(f"{ADAPTER}.MODEL")
-        work.add(
-            named[0].value,
-            "OpenAI's client: a model's name",
-            lambda _updated: model,
-            items=(4,),
-        )
-    return True
-
-
-def _before(node: cst.BaseExpression, names: Sequence[str]) -> cst.BaseExpression | None:
-    """Return what comes before attributes, of which the last one is the first of *names*."""
-    for name in names:
-        if not isinstance(node, cst.Attribute) or node.attr.value != name:
-            return None
-        node = node.value
-    return node
-
-
 def _grammar(work: Work, node: cst.Call) -> bool:
     """``LlamaGrammar.from_string(text)`` is the text."""
     called = next(iter(work.qualified(node.func)), "")
@@ -242,7 +175,7 @@ def _grammar(work: Work, node: cst.Call) -> bool:
 def _of_object(work: Work, node: cst.Call) -> bool:
     """``llm.create_chat_completion(…)``, ``llm(…)``, ``llm.save_state()``."""
     kind = work.names.kind_of(node.func)
-    if kind in ("llama_cpp", "ctransformers") and not work.qualified(node.func) & set(_CLASSES):
+    if kind in CALLED and not work.qualified(node.func) & set(_CLASSES):
         name = "llama_completion" if kind == "llama_cpp" else "ctransformers"
         request(work, node, MAP.interfaces[name], Asked.ITSELF)
         return True
@@ -250,19 +183,19 @@ def _of_object(work: Work, node: cst.Call) -> bool:
         return False
     owner, method = work.names.kind_of(node.func.value), node.func.attr.value
     # The name is llama-cpp-python's alone, so whoever has it is a Llama.
-    if owner != "llama_cpp" and not (owner is None and method in UNMISTAKABLE):
+    if owner not in CALLED and not (owner is None and method in UNMISTAKABLE):
         return False
-    if method in MAP.methods:
+    if owner != "ctransformers" and method in MAP.methods:
         request(work, node, MAP.methods[method], Asked.OWNER)
     elif method not in MAP.method_same:
-        _of_library(work, node, method)
+        _of_library(work, node, method, owner or "llama_cpp")
     return True
 
 
-def _of_library(work: Work, node: cst.BaseExpression, name: str) -> None:
+def _of_library(work: Work, node: cst.BaseExpression, name: str, owner: str) -> None:
     """Ask about what an ``LLM`` does not have."""
     why = MAP.method_decide.get(name, f"{ADAPTER}.LLM has none")
-    work.add(node, f"llama-cpp-python: {name}", None, items=(2,), decide=[f"{name}: {why}"])
+    work.add(node, f"{MODELS[owner]}: {name}", None, items=(2,), decide=[f"{name}: {why}"])
 
 
 _CLASSES = tuple(f"{module}.Llama" for module in LLAMA_MODULES)
@@ -277,7 +210,7 @@ def _ollama(work: Work, node: cst.Call) -> bool:
     if not of_module and kind not in ("ollama", "ollama_async"):
         return False
     method = of_module.rpartition(".")[2] or node.func.attr.value  # type: ignore[attr-defined]
-    if kind == "ollama_async":
+    if kind == "ollama_async" or method == "AsyncClient":
         work.add(node, f"Ollama: {method}", None, items=(2,), decide=[ASYNC])
     elif method in OLLAMA_CALLS:
         asked_of = Asked.ADAPTER if of_module else Asked.OWNER
@@ -333,4 +266,16 @@ def _streams(node: cst.Call) -> bool:
     )
 
 
-_LOOKS = (_constructor, _openai_model, _grammar, _of_object, _ollama, by_hand, _moved, langchain)
+_LOOKS = (
+    model,
+    client,
+    asked_of_client,
+    _grammar,
+    _of_object,
+    _ollama,
+    by_hand,
+    _moved,
+    langchain,
+    another_library,
+    command,
+)

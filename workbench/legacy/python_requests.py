@@ -14,6 +14,7 @@ from .arguments import Given, call_items, code, dict_items, move, written
 from .parameters import Interface
 from .places import ADAPTER
 from .python import Work
+from .python_models import said_when_made
 
 ASYNC = (
     f"{ADAPTER} waits for its answers: await openai.AsyncOpenAI(**{ADAPTER}.SERVER)"
@@ -53,14 +54,21 @@ def request(
     try:
         if work.answers.f_string(node):
             raise UncertainError("it stands inside an f-string")
-        if streams and interface.answer.get("") is not None:
-            raise UncertainError("its stream gives text, and now gives dictionaries")
+        if streams and "" in interface.chunk and not _streams_surely(given):
+            raise UncertainError("whether it streams is not in sight")
+        if interface.table == "ollama" and (names := _functions(work, given)):
+            raise UncertainError(f"{names}: functions of Python go as JSON schemas in tools=")
         edits = work.answers.edits(node, interface, http=body is not None, streams=streams)
     except UncertainError as unsure:
         why = f"{ADAPTER}.{interface.becomes}(…) asks it, but {unsure}"
+        if asked_of is not Asked.ADAPTER:
+            why += "; as it stands it fails"
         work.add(node, interface.title, None, items=items, decide=[why])
         return False
     work.edits |= edits
+    if interface.table == "ctransformers":
+        said = {each.name for each in given}
+        given += [each for each in said_when_made(work) if each.name not in said]
     moved = move(interface, given)
     work.adapters.add(f"{ADAPTER}.py")
     if asked_of is Asked.ADAPTER:
@@ -68,12 +76,29 @@ def request(
     work.add(
         node,
         interface.title,
-        _asks(interface, asked_of, [*moved.all_arguments(), *more], body or node),
+        _asks(interface, asked_of, [*moved.all_arguments(), *more], body or node, streams=streams),
         items=items,
         changes=[*moved.changes, *([interface.change] if interface.change else [])],
         decide=[*moved.decide, *decide],
     )
     return True
+
+
+def _functions(work: Work, given: Sequence[Given]) -> str:
+    """Name the functions of Python among Ollama's tools."""
+    tools = next((each.value for each in given if each.name == "tools"), None)
+    elements = tools.elements if isinstance(tools, cst.List) else ()
+    return ", ".join(code(each.value) for each in elements if _is_function(work, each.value))
+
+
+def _is_function(work: Work, value: cst.BaseExpression) -> bool:
+    scope = work.answers.scopes.get(value) if isinstance(value, cst.Name) else None
+    given = scope[value.value] if scope and isinstance(value, cst.Name) else ()
+    return any(isinstance(getattr(each, "node", None), cst.FunctionDef) for each in given)
+
+
+def _streams_surely(given: Sequence[Given]) -> bool:
+    return any(each.name == "stream" and code(each.value) == "True" for each in given)
 
 
 def _asked(asked_of: Asked, call: cst.Call) -> cst.BaseExpression:
@@ -91,12 +116,19 @@ def _asks(
     asked_of: Asked,
     arguments: Sequence[Given],
     like: cst.Call | cst.Dict,
+    *,
+    streams: bool,
 ) -> Edit:
     def edit(updated: cst.CSTNode) -> cst.CSTNode:
         assert isinstance(updated, cst.Call)
         func = cst.Attribute(_asked(asked_of, updated), cst.Name(interface.becomes))
         call = updated.with_changes(func=func, **written(arguments, like))
-        return with_path(call, interface.answer[""]) if "" in interface.answer else call
+        if "" not in interface.answer:
+            return call
+        if streams:
+            # What gave pieces of text gives them still.
+            return with_path(call, f"piece{interface.chunk['']} for piece in _")
+        return with_path(call, f"_{interface.answer['']}")
 
     return edit
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 
+from .deployment import is_of_deployment, read_deployment
 from .places import Reading
 from .shell import read_shell
 from .typescript import read_javascript, read_typescript
@@ -35,6 +36,11 @@ READERS: dict[str, Callable[[str], Reading]] = {
 }
 
 
+def is_read(path: PurePath) -> bool:
+    """Tell by a file's name whether there is a reader for it."""
+    return path.suffix in READERS or is_of_deployment(path)
+
+
 def read(path: PurePath, text: str, shared: Mapping[str, str] = NOTHING) -> Reading:
     """
     Read a file's text by the reader of its kind.
@@ -47,6 +53,8 @@ def read(path: PurePath, text: str, shared: Mapping[str, str] = NOTHING) -> Read
 
         ValueError: It is not what its name says.
     """
+    if is_of_deployment(path):
+        return read_deployment(path, text)
     if path.suffix == ".py":
         return _python(text, shared)
     return READERS[path.suffix](text)

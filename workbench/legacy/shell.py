@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .comments import below, comment_lines, comments_above, comments_in
+from .commands import GGUF, moved_command, old_command
+from .comments import comment_lines, comments_above, left_to_decide
+from .deployment import installed_or_set
 from .parameters import parameter_map
 from .places import Place, Reading, State
 from .urls_in_code import PUBLIC, is_public, known_path
@@ -47,18 +49,7 @@ def read_shell(text: str) -> Reading:
                 if note not in known:
                     out += [indent + line for line in comment_lines(note)]
         out += new.split("\n")
-    decided = {note for place in places for note in place.decide}
-    places += [
-        Place(
-            line=number,
-            what="left to decide",
-            seen=below(lines, number),
-            state=State.DECIDE,
-            decide=(note,),
-        )
-        for number, note in comments_in(lines)
-        if note not in decided
-    ]
+    places += left_to_decide(lines, places)
     return Reading(
         places=tuple(sorted(places, key=lambda place: place.line)),
         text="\n".join(out),
@@ -100,7 +91,34 @@ def _look(command: Command, script: str) -> tuple[Place | None, str]:
         return None, command.text
     if re.search(r"\bcurl\b", command.text):
         return _curl(command, script)
+    if _OTHERS.search(command.text):
+        return _by_another(command, script), command.text
     return _server(command), command.text
+
+
+_OTHERS = re.compile(r"(?:^|[|;&(`]|\$\()\s*(?:wget|https?|xh|xhs)\s")
+
+
+def _by_another(command: Command, script: str) -> Place | None:
+    """``wget --post-data``, and ``http POST localhost:11434/api/chat``."""
+    paths = [path for each in _URL.finditer(command.text) if (path := _path(each["url"], script))]
+    if not paths:
+        return None
+    path = paths[0]
+    decide = parameter_map().path_decide.get(path)
+    if path in parameter_map().paths:
+        new = (
+            "/chat/completions" if parameter_map().paths[path].becomes == "chat" else "/completions"
+        )
+        decide = f"{path} is {BASE_URL}{new} now, with OPENAI_API_KEY and OpenAI's names"
+    return Place(
+        line=command.line,
+        what=f"by hand: {path}",
+        seen=" ".join(command.text.split()),
+        state=State.DECIDE,
+        decide=(decide or path,),
+        items=(2,),
+    )
 
 
 def _path(url: str, script: str) -> str | None:
@@ -126,7 +144,8 @@ def _curl(command: Command, script: str) -> tuple[Place | None, str]:
     path = _path(found["url"], script) if found else None
     if found is None or path is None:
         return None, command.text
-    if not path.startswith("/v1/") or is_public(found["url"]) or len(urls) > 1:
+    is_same = path.startswith("/v1/") and path in parameter_map().paths
+    if not is_same or is_public(found["url"]) or len(urls) > 1:
         decide = parameter_map().path_decide.get(path) or _said(path)
         decide = f"{PUBLIC}: {path}" if is_public(found["url"]) else decide
         return Place(
@@ -146,7 +165,19 @@ def _curl(command: Command, script: str) -> tuple[Place | None, str]:
         becomes=" ".join(new.split()),
         items=(2, 6),
         changes=("the model is `default`, whatever is served", *_change(path)),
+        decide=tuple(_of_others(command.text)),
     ), new
+
+
+def _of_others(text: str) -> Iterator[str]:
+    """Ask about what a body says to other servers only; vLLM passes over what it does not know."""
+    rules = parameter_map().rules["openai"]
+    for found in re.finditer(r'\\?"(?P<name>\w+)\\?"\s*:\s*(?P<value>[^,}\n]*)', text):
+        rule, said = rules.get(found["name"]), found["value"].strip().strip('"\\')
+        if rule and rule.decide and said not in rule.off and f"'{said}'" not in rule.off:
+            yield f"{rule.name}: {rule.decide}"
+        elif rule and rule.becomes and rule.becomes.split(".")[1:] not in ([], [rule.name]):
+            yield f"{rule.name} is {rule.extra} now"
 
 
 def _change(path: str) -> tuple[str, ...]:
@@ -178,23 +209,20 @@ def _moved_curl(text: str, found: re.Match[str], path: str) -> str:
 
 
 def _server(command: Command) -> Place | None:
-    known = parameter_map().commands
-    name = next(
-        (name for name in known if re.search(rf"(?<![\w-]){re.escape(name)}\b", command.text)), None
-    )
-    if name is None:
+    if name := old_command(command.text):
+        found: tuple[str, str] | None = ("starts an old server", moved_command(name, command.text))
+    elif GGUF.search(command.text):
+        found = ("starts an old server", moved_command("llama-server", command.text))
+    else:
+        found = installed_or_set(f"{command.text}\n")
+    if found is None:
         return None
-    words = command.text.replace("\\\n", " ").split()
-    flags = [
-        f"{word} {words[place + 1] if place + 1 < len(words) else ''} is {new}"
-        for place, word in enumerate(words)
-        if (new := parameter_map().flags.get(word))
-    ]
+    what, decide = found
     return Place(
         line=command.line,
-        what="starts an old server",
-        seen=" ".join(words),
+        what=what,
+        seen=" ".join(command.text.replace("\\\n", " ").split()),
         state=State.DECIDE,
-        decide=("; ".join([f"{name} is {known[name]} now", *flags]),),
+        decide=(decide,),
         items=(2,),
     )

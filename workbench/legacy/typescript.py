@@ -7,7 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .comments import below, comment_lines, comments_above, comments_in
+from .comments import comment_lines, comments_above, left_to_decide
+from .parameters import parameter_map
 from .places import Place, Reading, State
 from .urls_in_code import LOCAL, known_path
 
@@ -26,7 +27,9 @@ _FETCH = re.compile(
     r"""(?P<base>[\w$.]+\s*\+\s*)?(["'`])(?P<url>[^"'`]+)\3"""
 )
 _OLD = re.compile(
-    r"""(?:from|require\()\s*["'](?P<name>node-llama-cpp|ollama|ollama/browser)["']"""
+    r"""(?:from|require\(|import\()\s*["'](?P<name>node-llama-cpp|ollama|ollama/browser"""
+    r"""|ollama-ai-provider[\w-]*|@langchain/ollama|@llamaindex/ollama"""
+    r"""|@langchain/community/(?:llms|chat_models|embeddings)/(?:ollama|llama_cpp))["']"""
 )
 _IMPORT = re.compile(
     r"^import\b[^;]*?from\s*(?P<quote>[\"'])(?P<path>[^\"']+)[\"'];?$", re.MULTILINE
@@ -46,22 +49,11 @@ def read_javascript(text: str) -> Reading:
 
 def _read(text: str, *, certain: bool) -> Reading:
     places = [*_clients(text, certain), *_asked_by_hand(text), *_libraries(text), *_moved(text)]
+    places += _addresses(text, {place.line for place in places})
     new = _with_comments(text, places)
     if any(place.state is State.WRITE for place in places):
         new = _rewritten(new)
-    decided = {note for place in places for note in place.decide}
-    lines = text.split("\n")
-    places += [
-        Place(
-            line=number,
-            what="left to decide",
-            seen=below(lines, number),
-            state=State.DECIDE,
-            decide=(note,),
-        )
-        for number, note in comments_in(lines)
-        if note not in decided
-    ]
+    places += left_to_decide(text.split("\n"), places)
     return Reading(
         places=tuple(sorted(places, key=lambda place: place.line)),
         text=new,
@@ -141,12 +133,42 @@ def _asked_by_hand(text: str) -> Iterator[Place]:
                 what=f"by hand: {path}",
                 seen=found[0],
                 state=State.DECIDE,
-                decide=(
-                    f"{path} by hand: llmClient.chat.completions.create(…) asks it, with "
-                    "time-outs, retries and records",
-                ),
+                decide=(_asked_instead(path),),
                 items=(2, 6, 7),
             )
+
+
+def _asked_instead(path: str) -> str:
+    if path in parameter_map().path_decide:
+        return f"{path}: {parameter_map().path_decide[path]}"
+    return (
+        f"{path} by hand: llmClient.chat.completions.create(…) asks it, with time-outs, retries "
+        "and records"
+    )
+
+
+def _addresses(text: str, known: set[int]) -> Iterator[Place]:
+    """Find addresses of old servers that are given to a name, or to another library's client."""
+    for found in _TEXT.finditer(text):
+        line, url = _line(text, found.start()), re.sub(r"\$\{[^}]*\}", "{}", found["url"])
+        path = known_path(url, text)
+        is_base = found["base"] and LOCAL.search(url) and ":8000" not in url  # vLLM's own port
+        if line in known or not (path or is_base):
+            continue
+        decide = _asked_instead(path) if path else f"{url}: OPENAI_BASE_URL is the new server's"
+        yield Place(
+            line=line,
+            what="an old server's address",
+            seen=found[0].strip(),
+            state=State.DECIDE,
+            decide=(decide,),
+            items=(2,),
+        )
+
+
+_TEXT = re.compile(
+    r"""(?P<base>\bbase(?:URL|Url)\s*:\s*)?(?P<quote>["'`])(?P<url>https?://[^"'`\s]+)(?P=quote)"""
+)
 
 
 def _libraries(text: str) -> Iterator[Place]:

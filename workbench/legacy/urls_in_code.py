@@ -82,7 +82,7 @@ def known_path(url: str, around: str = "") -> str | None:
 
 def is_public(url: str) -> bool:
     """Tell whether an address may be somebody else's: a name of the internet, without a port."""
-    return bool(_PUBLIC.match(url)) and not LOCAL.search(url)
+    return bool(_PUBLIC.match(url)) and ("ollama.com" in url or not LOCAL.search(url))
 
 
 PUBLIC = "whether this address is the old server is for a person to say"

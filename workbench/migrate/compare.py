@@ -224,7 +224,13 @@ def compare(
 
 
 def compare_with_served(
-    session: Session, prompts: Path, old: str, params: SamplingParams
+    session: Session,
+    prompts: Path,
+    old: str,
+    params: SamplingParams,
+    *,
+    model: str | None = None,
+    api_key: str | None = None,
 ) -> Comparison:
     """
     Compare a GGUF, or another server, with what the session's server answers.
@@ -232,18 +238,24 @@ def compare_with_served(
     Args:
         old: A path that ends in ``.gguf``, or a URL with ``/v1``.
 
+        model: The old server's, if it lists more than one.
+
+        api_key: The old server's, if it asks for one.
+
     Raises:
         ConfigError: *old* or the prompts cannot be read.
     """
     asked = read_prompts(prompts)
-    with _closing_client(old) as client:
+    with _closing_client(old, model, api_key) as client:
         before: Side = ServerSide(client) if client else GgufSide(Path(old))
         return compare(asked, params, old=before, new=ServerSide(session.client))
 
 
-def _closing_client(old: str) -> AbstractContextManager[Client | None]:
+def _closing_client(
+    old: str, model: str | None, api_key: str | None
+) -> AbstractContextManager[Client | None]:
     if old.startswith(("http://", "https://")):
-        return Client(old)
+        return Client(old, api_key=api_key, model=model)
     if old.endswith(".gguf") and Path(old).is_file():
         return nullcontext(None)
     raise ConfigError(

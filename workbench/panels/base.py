@@ -50,6 +50,7 @@ class Panel:
         self._wake = threading.Event()
         self._looking: threading.Thread | None = None
         self._working: threading.Thread | None = None
+        self._stop_asked = threading.Event()
         self._lock = threading.RLock()
 
     @property
@@ -95,7 +96,7 @@ class Panel:
         then: Callable[[], object] = lambda: None,
     ) -> bool:
         """
-        Call a verb on a thread, one at a time.
+        Call a verb on a thread, one at a time; :meth:`stop` is its Ctrl-C.
 
         Args:
             first: Called here, if it is begun at all, before the verb can show anything.
@@ -107,7 +108,10 @@ class Panel:
         """
 
         def run() -> None:
-            self.guarded(verb)
+            try:
+                self.guarded(verb)
+            except KeyboardInterrupt:
+                self.guarded(self.stopped)
             self._working = None  # before what is shown then says that more can be done
             if not self._gone.is_set():
                 self.guarded(then)
@@ -117,6 +121,7 @@ class Panel:
                 return False
             name = f"workbench-panel-{self.NAME}"
             self._working = working = threading.Thread(target=run, daemon=True, name=name)
+            self._stop_asked.clear()
             first()
             working.start()
         return True
@@ -137,8 +142,25 @@ class Panel:
         self.show("error", "")
 
     def progress(self, progress: Progress) -> None:
-        """Show how far long work is."""
+        """
+        Show how far long work is.
+
+        Raises:
+            KeyboardInterrupt: Somebody asked to stop it. Once: what is taken back then is not
+                stopped as well.
+        """
+        if self._stop_asked.is_set():
+            self._stop_asked.clear()
+            raise KeyboardInterrupt
         self.show("progress", lambda: html.progress(progress))
+
+    def stop(self) -> None:
+        """End the verb at work as Ctrl-C does, when it next says how far it is."""
+        self._stop_asked.set()
+
+    def stopped(self) -> None:
+        """Say that a verb was stopped; what is left by that, some panels say too."""
+        self.show("error", html.error("Stopped.", None))
 
     def dispose(self) -> None:
         """Stop looking, end what runs for this panel only, and leave the browser. Idempotent."""

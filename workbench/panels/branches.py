@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..records import ChatMessage, Generation, ToolStep
+from .markdown import Growing
 
 
 class TurnState(StrEnum):
@@ -27,6 +28,8 @@ class Turn:
     Args:
         text: The answer so far.
 
+        growing: Its HTML, as long as it comes.
+
         reasoning: What a model thought before it, so far.
 
         messages: What the answer adds to the conversation, calls and results of tools included.
@@ -39,6 +42,7 @@ class Turn:
     others: list[Turn] = field(default_factory=list)
     state: TurnState = TurnState.COMING
     text: str = ""
+    growing: Growing = field(default_factory=Growing)
     reasoning: str = ""
     steps: list[ToolStep] = field(default_factory=list)
     messages: tuple[ChatMessage, ...] = ()

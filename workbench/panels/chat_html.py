@@ -106,9 +106,10 @@ def _answer(turn: Turn) -> str:
     coming = turn.state is TurnState.COMING
     if not turn.text and not coming:
         return ""
+    written = turn.growing.html(turn.text) if coming else rendered(turn.text)
     return (
         f'<div class="wb-answer" aria-busy="{str(coming).lower()}">'
-        f'<span class="wb-spoken">Model:</span>{rendered(turn.text)}</div>'
+        f'<span class="wb-spoken">Model:</span>{written}</div>'
     )
 
 
@@ -117,8 +118,8 @@ def _how(turn: Turn) -> str:
         return ""
     line = status_line(turn.generation, interrupted=turn.state is TurnState.STOPPED)
     usage = turn.generation.usage
-    sent = units.count(usage.input_tokens if usage else None, "token")
-    return f"{sent} in · {line}"
+    sent = f"{units.count(usage.input_tokens, 'token')} in" if usage else ""
+    return " · ".join(filter(None, (turn.generation.model, sent, line)))
 
 
 def _step(step: ToolStep) -> str:

@@ -31,17 +31,24 @@ def button(
     Write a button of an act.
 
     Args:
-        title: What it does, for a pointer that rests and for screen readers.
+        title: What it does, for a pointer that rests and for screen readers, who hear the
+            label first: it is what people say to press it.
 
         says: Goes with the act, beside the values of the fields.
     """
     data = "".join(f' data-{key}="{text(value)}"' for key, value in (says or {}).items())
-    named = f' title="{text(title)}" aria-label="{text(title)}"' if title else ""
+    named = f' title="{text(title)}" aria-label="{text(_named(label, title))}"' if title else ""
     look = "wb-button wb-primary" if primary else "wb-button"
     return (
         f'<button type="button" class="{look}" data-do="{act}"{data}{named}'
         f"{'' if enabled else ' disabled'}>{text(label)}</button>"
     )
+
+
+def _named(label: str, title: str) -> str:
+    """Begin with the label, unless the title has it or it is a sign and no word."""
+    is_word = any(map(str.isalpha, label))
+    return f"{label}: {title}" if is_word and label.lower() not in title.lower() else title
 
 
 def field(
@@ -124,21 +131,24 @@ def bar(share: float | None, label: str, *, over: bool = False) -> str:
     )
 
 
+def _working(label: str) -> str:
+    return f'<div class="wb-bar wb-unknown" role="img" aria-label="{text(label)}"><i></i></div>'
+
+
 def progress(progress: Progress) -> str:
     """Write what is behind, what is at work, how far, and how long it may take."""
     done = "".join(f"<li>✓ {text(phase_line(phase))}</li>" for phase in progress.phases[:-1])
     share = progress.fraction
     if share is None and progress.total:
         share = progress.done / progress.total
+    meter = bar(share, progress.label) if share is not None else _working(progress.label)
     left = "" if progress.eta_s is None else f", about {units.seconds(progress.eta_s)} left"
     amount = ""
     if progress.unit == "bytes":
         total = int(progress.total) if progress.total else None
         amount = f", {units.size(int(progress.done))} of {units.size(total)}"
     line = f"{progress.label}{amount}{left}"
-    return (
-        f'<ol class="wb-phases">{done}<li class="wb-now">{text(line)} …</li></ol>{bar(share, line)}'
-    )
+    return f'<ol class="wb-phases">{done}<li class="wb-now">{text(line)} …</li></ol>{meter}'
 
 
 def table(

@@ -16,6 +16,9 @@ from . import charts, html
 from .base import Panel
 
 KEPT_S = 300.0
+SPANS_S = (60.0, 120.0, KEPT_S)
+"""What is drawn is as long as what is known, so that a start is no stroke at the right edge."""
+
 WINDOW_S = 10.0
 """Rates and quantiles are of the last ten seconds: of one alone they jump about."""
 
@@ -76,8 +79,8 @@ class LivePanel(Panel):
         """Say what was seen last."""
         if not self.samples:
             return "Live panel: nothing was read yet; see: %wb telemetry server"
-        lines = (f"{title}: {value}" for title, value in _titles(self.samples[-1]))
-        return "\n".join(lines)
+        last = self.samples[-1]
+        return "\n".join(f"{it.title}: {_now(it, last)}" for it in _CHARTS)
 
     def look(self) -> None:
         """Read the page once more, and draw."""
@@ -85,6 +88,8 @@ class LivePanel(Panel):
             page = self.session.scrape()
         except ClientError as exc:
             self.show("error", html.error(exc.message, exc.hint))
+            if not self.samples:
+                self.show("charts", "")
             return
         self.no_error()
         if self._pages and scrapes.began_anew(self._pages[-1], page):
@@ -99,47 +104,62 @@ class LivePanel(Panel):
         self.show("charts", lambda: _drawn(kept))
 
 
-def _titles(last: Sample) -> list[tuple[str, str]]:
-    kv = units.UNKNOWN if last.kv_share is None else f"{last.kv_share:.1%}"
-    return [
-        ("Output", units.rate(last.tokens_out_tps)),
-        ("Input", units.rate(last.tokens_in_tps)),
-        ("TTFT p50 / p95", _two(last.ttft_p50_s, last.ttft_p95_s)),
-        ("ITL p50 / p95", _two(last.itl_p50_s, last.itl_p95_s)),
-        ("Running / waiting", f"{_whole(last.running)} / {_whole(last.waiting)}"),
-        ("KV cache", kv),
-    ]
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    """
+    A chart: what is drawn of each sample, and how a value is written, with its unit.
+
+    Args:
+        lines: One or two, by the fields of :class:`Sample`; each with the label beside its value.
+    """
+
+    title: str
+    lines: tuple[tuple[str, str], ...]
+    write: Callable[[float | None], str]
+
+
+def _share(value: float | None) -> str:
+    if value is None:
+        return units.UNKNOWN
+    return f"{value:.1%}" if value >= 0.01 or not value else f"{value:.2%}"
+
+
+def _requests(value: float | None) -> str:
+    return units.count(None if value is None else round(value))
+
+
+_CHARTS = (
+    _Chart("Output", (("tokens_out_tps", ""),), units.rate),
+    _Chart("TTFT", (("ttft_p50_s", "p50"), ("ttft_p95_s", "p95")), units.seconds),
+    _Chart("Requests", (("running", "running"), ("waiting", "waiting")), _requests),
+    _Chart("Input", (("tokens_in_tps", ""),), units.rate),
+    _Chart("ITL", (("itl_p50_s", "p50"), ("itl_p95_s", "p95")), units.seconds),
+    _Chart("KV cache used", (("kv_share", ""),), _share),
+)
+"""Three beside each other, as they are in a wide notebook: rates, latencies, what is under way."""
+
+
+def _now(chart: _Chart, last: Sample) -> str:
+    values = ((label, chart.write(getattr(last, name))) for name, label in chart.lines)
+    return ", ".join(f"{label} {value}".strip() for label, value in values)
 
 
 def _drawn(samples: tuple[Sample, ...]) -> str:
-    lines = [
-        ([it.tokens_out_tps for it in samples],),
-        ([it.tokens_in_tps for it in samples],),
-        ([it.ttft_p50_s for it in samples], [it.ttft_p95_s for it in samples]),
-        ([it.itl_p50_s for it in samples], [it.itl_p95_s for it in samples]),
-        ([it.running for it in samples], [it.waiting for it in samples]),
-        ([it.kv_share for it in samples],),
-    ]
-    tops: list[Callable[[float], str]] = [
-        units.rate,
-        units.rate,
-        units.seconds,
-        units.seconds,
-        lambda value: f"{value:.0f} requests",
-        lambda value: f"{value:.0%}",
-    ]
     at_s = [it.at_s for it in samples]
+    known_s = at_s[-1] - at_s[0]
+    span_s = next((it for it in SPANS_S if it >= known_s), KEPT_S)
     drawn = "".join(
-        charts.lines(title, value, at_s, series, top=top, span_s=KEPT_S)
-        for (title, value), series, top in zip(_titles(samples[-1]), lines, tops, strict=True)
+        charts.lines(
+            chart.title,
+            at_s,
+            [
+                charts.Line(label, [getattr(it, name) for it in samples])
+                for name, label in chart.lines
+            ],
+            write=chart.write,
+            span_s=span_s,
+        )
+        for chart in _CHARTS
     )
-    note = f"Rates and quantiles are of the last {WINDOW_S:.0f} s. Dashed: p95, waiting."
+    note = f"Rates and quantiles are of the last {WINDOW_S:.0f} s; – is nothing in that time."
     return f'<div class="wb-charts">{drawn}</div>{html.faint(note)}'
-
-
-def _two(one: float | None, other: float | None) -> str:
-    return f"{units.seconds(one)} / {units.seconds(other)}"
-
-
-def _whole(value: float | None) -> str:
-    return units.count(None if value is None else round(value))

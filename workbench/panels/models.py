@@ -1,5 +1,7 @@
 """
 Models: what there is to serve, whether it fits; plan, fetch, and switch with a way back.
+
+A fetch and a switch can be stopped: a fetch keeps what came, a switch goes back.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from .. import units
 from ..display import View
 from ..errors import SwitchError
 from ..inventory import Inventory, Item
+from ..records import Progress
 from ..session import Session
 from ..views import fetched_view, inventory_view, plan_view, switch_view
 from . import html
@@ -21,15 +24,15 @@ class ModelsPanel(Panel):
     """The inventory, with ``plan``, ``fetch`` and ``use`` for each model."""
 
     NAME, TITLE = "models", "Models"
-    ACTS = frozenset({"refresh", "plan", "fetch", "use"})
+    ACTS = frozenset({"refresh", "plan", "fetch", "use", "stop", "close"})
 
     def __init__(self, session: Callable[[], Session]) -> None:
         super().__init__(session)
         self._items: Inventory = ()
         self.show("bar", html.row(html.button("Refresh", "refresh", title="List the models again")))
         self.show("error", "")
-        self.show("progress", "")
-        self.show("result", "")
+        for part in ("progress", "stop", "result"):
+            self.show(part, "")
         self.show("list", html.empty("The models were not listed yet.", "Press Refresh."))
 
     def text(self) -> str:
@@ -53,13 +56,17 @@ class ModelsPanel(Panel):
     def do_plan(self, values: Mapping[str, Any]) -> None:
         """Say what would take how much memory."""
         model = str(values["model"])
-        self._begin(lambda: self._result(plan_view(self.session.plan(model))))
+        self._begin(f"planning {model}", lambda: self._result(plan_view(self.session.plan(model))))
 
     def do_fetch(self, values: Mapping[str, Any]) -> None:
         """Fetch a model of the hub, or what is missing of it."""
         model = str(values["model"])
         self._begin(
-            lambda: self._result(fetched_view(self.session.fetch(model, on_progress=self.progress)))
+            f"asking for {model}",
+            lambda: self._result(
+                fetched_view(self.session.fetch(model, on_progress=self.progress))
+            ),
+            stop="Stop, and keep what came",
         )
 
     def do_use(self, values: Mapping[str, Any]) -> None:
@@ -74,20 +81,39 @@ class ModelsPanel(Panel):
                 raise
             self._result(switch_view(report))
 
-        self._begin(use)
+        self._begin(f"looking whether {model} fits", use, stop="Stop, and go back")
 
-    def _begin(self, verb: Callable[[], None]) -> None:
+    def do_stop(self, _values: Mapping[str, Any]) -> None:
+        """Stop the fetch or the switch at work, as Ctrl-C does in the shell."""
+        if self.is_busy:
+            self.stop()
+            self.show("stop", html.faint("Stopping …"))
+
+    def do_close(self, _values: Mapping[str, Any]) -> None:
+        """Show no result any more."""
+        self.no_error()
+        self.show("result", "")
+
+    def stopped(self) -> None:
+        """Say what serves now that the verb was stopped."""
+        names = ", ".join(model.name for model in self.session.status().models)
+        now = f"{names} serves, as before." if names else "Nothing is served."
+        self.show("error", html.error("Stopped.", now))
+
+    def _begin(self, what: str, verb: Callable[[], None], *, stop: str = "") -> None:
         def run() -> None:
             try:
                 verb()
             finally:
                 self.show("progress", "")
+                self.show("stop", "")
 
-        self.work(run, first=self._clear, then=self.look)
+        self.work(run, first=lambda: self._started(what, stop), then=self.look)
 
-    def _clear(self) -> None:
-        self.no_error()
-        self.show("result", "")
+    def _started(self, what: str, stop: str) -> None:
+        self.do_close({})
+        self.show("progress", html.progress(Progress(label=what, done=0, total=None, unit="s")))
+        self.show("stop", html.row(html.button("Stop", "stop", title=stop)) if stop else "")
         self._show_list()
 
     def _show_list(self) -> None:
@@ -102,8 +128,10 @@ class ModelsPanel(Panel):
 def result(view: View) -> str:
     """Show what a verb came to: a title, a table, a note."""
     title = f"<strong>{html.text(view.title)}</strong>" if view.title else ""
+    table = html.table(view, label=view.title or "Result") if view.rows else ""
     note = f'<div class="wb-faint wb-note">{html.text(view.note)}</div>' if view.note else ""
-    return title + (html.table(view, label=view.title or "Result") if view.rows else "") + note
+    close = html.row(html.button("Close", "close", title="Close the result"))
+    return f'<div class="wb-result">{title}{table}{note}{close}</div>'
 
 
 def _list(items: Inventory, *, busy: bool) -> str:
@@ -121,7 +149,7 @@ def _item(item: Item, *, busy: bool) -> str:
         title = f"Fetch {item.name}"
         acts.append(html.button("Fetch", "fetch", title=title, enabled=not busy, says=which))
     if not item.is_served:
-        title = f"Switch to {item.name}"
+        title = f"Use {item.name} instead of what is served"
         acts.append(
             html.button("Use", "use", title=title, primary=here, enabled=not busy, says=which)
         )
@@ -153,10 +181,10 @@ def _fit(item: Item) -> str:
         return f'<div class="wb-fit">{html.faint(item.no_plan or "It could not be planned.")}</div>'
     taken = plan.weights_bytes + plan.overhead_bytes
     share = taken / plan.budget_bytes if plan.budget_bytes > 0 else None
-    said = "fits" if plan.fits else f"does not fit: {plan.why_not}"
+    said = "Fits" if plan.fits else f"Does not fit: {plan.why_not}"
     line = (
-        f"{said} · {units.size(taken)} of {units.size(plan.budget_bytes)} before the KV cache"
+        f"{units.size(taken)} of {units.size(plan.budget_bytes)} before the KV cache"
         f" · {units.count(plan.kv_cache_tokens, 'token')} of cache · {plan.gpu}"
     )
     bar = html.bar(share, f"{item.name}: memory", over=not plan.fits)
-    return f'<div class="wb-fit">{bar}{html.faint(line)}</div>'
+    return f'<div class="wb-fit">{bar}<div>{html.text(said)}</div>{html.faint(line)}</div>'

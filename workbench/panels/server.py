@@ -4,9 +4,10 @@ Server: whether it is up, how far its start is, what it does now, and what its l
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Mapping
-from itertools import takewhile
+from itertools import filterfalse, takewhile
 from typing import Any
 
 from .. import scrapes, units
@@ -20,6 +21,9 @@ from .base import Panel
 LOG_LINES = 400
 """So much of a log's end is read again each time; what is older is in the file."""
 
+_WATCHING = re.compile(r'"GET /(health|metrics|version|v1/models) HTTP/[\d.]+" 200')
+"""Who watches a server asks it each second, and the log would be of nothing else."""
+
 
 class ServerPanel(Panel):
     """The session's server, with ``up``, ``down`` and ``restart``."""
@@ -32,6 +36,7 @@ class ServerPanel(Panel):
         super().__init__(session)
         self._wanted = ""
         self._log: list[str] = []
+        self._no_log = ""
         for part in ("head", "live", "acts", "error", "progress"):
             self.show(part, "")
         self.show("search", _search())
@@ -92,21 +97,30 @@ class ServerPanel(Panel):
             return None
 
     def _end_of_log(self) -> list[str]:
+        self._no_log = ""
         try:
-            return list(deque(takewhile(bool, self.session.logs()), maxlen=LOG_LINES))
-        except (WorkbenchError, OSError) as exc:
-            return [str(exc)]
+            lines = takewhile(bool, self.session.logs())
+            return list(deque(filterfalse(_WATCHING.search, lines), maxlen=LOG_LINES))
+        except WorkbenchError as exc:
+            self._no_log = exc.message
+        except OSError as exc:
+            self._no_log = f"The log cannot be read: {exc}"
+        self._wanted = ""
+        return []
 
     def _show_log(self) -> None:
-        lines, wanted = self._log, self._wanted
-        self.show("log", lambda: _log(lines, wanted))
+        lines, wanted, no_log = self._log, self._wanted, self._no_log
+        self.show("search", "" if no_log else _search())
+        self.show("log", lambda: html.faint(no_log) if no_log else _log(lines, wanted))
 
 
 def _head(status: ServerStatus) -> str:
-    models = ", ".join(model.name for model in status.models) or "no model"
+    stopped = status.state is ServerState.STOPPED
+    models = ", ".join(model.name for model in status.models)
     health = "healthy" if status.healthy else "not healthy"
     version = f"vLLM {status.version}" if status.version else ""
-    line = " · ".join(filter(None, (status.backend, status.base_url, version, health)))
+    known = () if stopped else (status.base_url, version, health)
+    line = " · ".join(filter(None, (status.backend, *known)))
     return (
         f'<div class="wb-head"><span class="wb-dot wb-{status.state}"></span>'
         f"<strong>{html.text(status.state)}</strong><span>{html.text(models)}</span></div>"
@@ -157,8 +171,10 @@ def _log(lines: list[str], wanted: str) -> str:
     if not found:
         return html.faint(f"No line has “{wanted}”." if wanted and lines else "The log is empty.")
     written = "\n".join(map(html.text, found))
+    shown = f"{units.count(len(found))} of " if wanted else ""
+    told = f"{shown}the last {units.count(len(lines), 'line')}, without GET /health, /metrics …"
     return (
         '<div class="wb-log" data-stick tabindex="0" role="log" aria-live="off"'
         f' aria-label="Server log"><pre>{written}</pre></div>'
-        f"{html.faint(f'{len(found)} of the last {len(lines)} lines')}"
+        f"{html.faint(told)}"
     )

@@ -96,7 +96,7 @@ class Surface(anywidget.AnyWidget):
 
     def shut(self) -> None:
         """Send nothing any more, and leave the browser."""
-        with self._lock:
+        with self._sending, self._lock:
             self._closed = True
             if self._timer is not None:
                 self._timer.cancel()
@@ -108,9 +108,9 @@ class Surface(anywidget.AnyWidget):
             with self._lock:
                 self._timer, self._sent_s = None, time.monotonic()
             changed = self._take()
-            with self._lock:
-                if changed and not self._closed:
-                    self.send({"parts": changed})
+            # Without the other lock: who shows the next part does not wait for this one's way.
+            if changed and not self._closed:
+                self.send({"parts": changed})
 
     def _take(self) -> dict[str, str | None]:
         """Make what waits, and return what differs from what is there."""

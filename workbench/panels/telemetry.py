@@ -23,7 +23,7 @@ PAGE = 50
 """Rows on a page: two thousand at once are slow to draw and never read."""
 
 STATUSES = (("", "all"), ("ok", "ok"), ("error", "error"), ("interrupted", "interrupted"))
-PICTURES = ("latency", "ttft", "tokens", "errors")
+PICTURES = {"latency": "Latency", "ttft": "TTFT", "tokens": "Tokens", "errors": "Errors"}
 
 
 class TelemetryPanel(Panel):
@@ -126,16 +126,19 @@ class TelemetryPanel(Panel):
 
 def _filters() -> str:
     pictures = [
-        html.button(kind, "picture", title=f"Draw {kind}", says={"kind": kind}) for kind in PICTURES
+        html.button(label, "picture", title=f"A picture of {label}", says={"kind": kind})
+        for kind, label in PICTURES.items()
     ]
-    return (
+    return '<div class="wb-result">' + (
         html.row(
             html.field("Filter", "words", kind="search", rest='data-input="filter"'),
             html.choice("Ended", "status", STATUSES, "", "filter"),
         )
-        + '<div class="wb-row" style="margin-top:8px">'
-        + html.button("Refresh", "refresh", title="Read the rows again")
-        + "".join(pictures)
+        + html.row(
+            html.button("Refresh", "refresh", title="Read the rows again"),
+            '<span class="wb-faint">Pictures</span>',
+            *pictures,
+        )
         + "</div>"
     )
 
@@ -160,14 +163,16 @@ def _rows(frame: pd.DataFrame, page: int, total: int) -> str:
         html.button("Older ›", "page", enabled=first + PAGE < total, says={"by": 1}),
         html.faint(f"{first + 1:,}–{first + len(frame):,} of {total:,}"),
     )
-    return html.table(view, acts=acts, label="Requests") + pages
+    return f'<div class="wb-result">{html.table(view, acts=acts, label="Requests")}{pages}</div>'
 
 
 def _row(row: Mapping[Any, Any]) -> tuple[str, ...]:
     def of(name: str) -> Any:
         return row[name] if _known(row[name]) else None
 
-    ended = of("error_type") or of("finish_reason") or of("status")
+    # What stopped it has a name of Python's, which tells a reader nothing.
+    stopped = of("status") == "interrupted"
+    ended = "interrupted" if stopped else of("error_type") or of("finish_reason") or of("status")
     return (
         f"{row['timestamp']:%m-%d %H:%M:%S}",
         str(of("model") or units.UNKNOWN),
@@ -187,9 +192,13 @@ def _known(value: Any) -> bool:
 
 def _details(known: Mapping[Any, Any]) -> str:
     view = View(rows=tuple((str(name), str(value)) for name, value in known.items()))
-    return html.table(view, label="Details") + html.row(html.button("Close", "close"))
+    close = html.row(html.button("Close", "close", title="Close the details"))
+    return f'<div class="wb-result">{html.table(view, label="Details")}{close}</div>'
 
 
 def _picture(kind: str, png: str) -> str:
     close = html.row(html.button("Close", "close", title="Close the picture"))
-    return f'<img alt="{html.text(kind)} of the requests" src="data:image/png;base64,{png}">{close}'
+    return (
+        f'<div class="wb-result"><img alt="{PICTURES[kind]} of the requests"'
+        f' src="data:image/png;base64,{png}">{close}</div>'
+    )

@@ -189,7 +189,7 @@ class Progress:
     label: str
     done: float
     total: float | None
-    unit: Literal["bytes", "packages", "requests", "checks", "s"]
+    unit: Literal["bytes", "packages", "requests", "checks", "files", "s"]
     eta_s: float | None = None
     fraction: float | None = None
     phases: tuple[BootPhase, ...] = ()

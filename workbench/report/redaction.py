@@ -63,6 +63,7 @@ _FORMS = tuple(
         (r"(?<=\bpwd=)[^&;\s\"']+", re.IGNORECASE),
         (r"(?<=\bBasic )[\w+/=-]{4,}", re.IGNORECASE),
         (r"(?<=\bBearer )[^\s\"',;]+", re.IGNORECASE),
+        (r"(?<=\s-u )[^\s:]+:\S+|(?<=--user[ =])[^\s:]+:\S+", 0),  # curl's
         (r"(?<=\bcookie: )[^\r\n\"']+", re.IGNORECASE),
         (r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}\b", 0),
         (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE),
@@ -81,6 +82,11 @@ _PAIR = re.compile(
 )
 _LINE = re.compile(
     r"^(?P<name>[ \t]{0,80}[\w-]{1,80})(?P<between>:[ \t]{1,80})(?P<value>\S.*)$", re.MULTILINE
+)
+# "refused: api_key: … is not valid", without quotes and in the middle of a line.
+_INLINE = re.compile(
+    r"(?P<name>[\w-]{1,80})(?P<between>:[ \t]{1,80})"
+    r"(?P<value>[^\s\"',;]{1,4096}(?<!:))(?=[\s\"',;]|$)"
 )
 
 # Not 6.6.87.2-microsoft, nor 32.0.23033.1002: versions of kernels and drivers have four parts too.
@@ -125,7 +131,7 @@ class Redactor:
         text = self._without_pieces(text)
         found = {value for value in Secrets.in_text(text) if len(value) >= SHORTEST}
         text = Secrets(frozenset(found - {HIDDEN})).hide(text)
-        for pairs in (_PAIR, _LINE):
+        for pairs in (_PAIR, _LINE, _INLINE):
             text = pairs.sub(_without_value, text)
         for form in _FORMS:
             text = form.sub(HIDDEN, text)

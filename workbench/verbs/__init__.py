@@ -22,6 +22,7 @@ from .report import report
 from .server import down, logs, restart, status, up, use
 from .telemetry import last_options, last_requests, telemetry
 from .tour import tour
+from .tune import tune
 
 __all__ = [
     "Shown",
@@ -37,7 +38,7 @@ _VERBS = (
     *(up, down, restart, use, status, logs),
     *(models, plan),
     *(chat, smoke, probe, doctor),
-    *(bench, compare),
+    *(bench, compare, tune),
     *(telemetry, run, report, migrate),
     tour,
 )

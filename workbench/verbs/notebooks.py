@@ -4,6 +4,7 @@ The verb that runs notebooks headless.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,12 +56,13 @@ def run(  # click passes all but the skin by name
     """Execute notebooks: all numbered, or those named."""
     from .. import headless  # papermill takes seconds to import
 
-    with skin.configured(**settings) as session:
+    told = headless.typed_parameters(parameters)
+    with skin.configured(**_server_of(told, settings)) as session:
         home = session.settings.home
         batch = headless.Batch(
             notebooks=tuple(notebooks) or headless.numbered_notebooks(home / "notebooks"),
             out=out or home / "results" / "notebooks",
-            parameters=headless.typed_parameters(parameters),
+            parameters=told,
             html=html,
             cell_timeout_s=cell_timeout,
         )
@@ -76,3 +78,9 @@ def run(  # click passes all but the skin by name
     if junit:
         headless.write_junit(runs, junit)
     return shown(views.runs_view(runs), as_json)
+
+
+def _server_of(told: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Name the server that the notebooks are told of: with another one up they would refuse it."""
+    named = {name: str(told[name]) for name in ("backend", "base_url", "model") if told.get(name)}
+    return named | {name: value for name, value in options.items() if value is not None}

@@ -31,6 +31,8 @@ def report(skin: Skin, /, out: Path | None, capture: Path | None, as_json: bool)
     """Gather what an issue needs: doctor, versions, boots, errors; no secrets, prompts, names."""
     from ..views import report as seen
 
+    if Path() in (out, capture):
+        raise click.UsageError("The name is empty.")  # and would be this folder
     if out and capture:
         raise click.UsageError("--out and --capture write two different things; name one.")
     if capture:

@@ -85,6 +85,6 @@ def _notes(found: Capacity) -> Iterator[str]:
         yield "saturated: the queue grew as long as requests came; latencies there are its length."
     if any(level.verdict == "too short" for level in found.found.levels):
         yield (
-            "too short: half of its requests came before the first answer, so nobody knows whether "
-            "the server keeps up. It counts as not met: a larger --num-prompts."
+            "too short: half of its requests came in less time than an answer took, so nobody "
+            "knows whether the server keeps up. It counts as not met: a larger --num-prompts."
         )

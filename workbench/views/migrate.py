@@ -34,6 +34,14 @@ class MigrationView(View):
         return View.html(self) + self.checklist.html()
 
 
+ENVIRONMENT = """\
+What is written asks the server that the environment names, else http://localhost:8000/v1. For the
+one of this folder:
+  export OPENAI_BASE_URL=…    # its base URL: workbench status
+  export OPENAI_API_KEY="$(cat .workbench/api-key)"
+It needs the package openai (with LangChain langchain-openai), and not the workbench."""
+
+
 def migration_view(migration: Migration, *, check: bool = False) -> View:
     """
     Show what talks to a model, what it becomes and what has to be decided.
@@ -45,6 +53,8 @@ def migration_view(migration: Migration, *, check: bool = False) -> View:
     moved = len(migration.places) - len(left)
     unread = [f"not read: {near(file.path)}: {file.error}" for file in migration.unread]
     written = [f"written: {near(path)}" for path in migration.written]
+    if written:
+        written += ["", ENVIRONMENT]
     places = [_place_text(path, place) for path, place in left]
     return MigrationView(
         title=f"{near(migration.path)}: {units.count(len(left), 'place')} to move, {moved} moved",

@@ -103,6 +103,10 @@ class LLM:
         length: int = served[self.model].max_model_len  # type: ignore[attr-defined]  # vLLM says it
         return length
 
+    def close(self) -> None:
+        """Close the connections. The server goes on."""
+        self.openai.close()
+
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         # vLLM has these beside /v1, and not below it.
         root = BASE_URL.rstrip("/").removesuffix("/v1")

@@ -1,5 +1,7 @@
 """
-LangChain's model over the same server, with a record of each answer. Yours, as ``llm_client.py``.
+LangChain's model over the same server, with a record of each answer.
+
+`workbench migrate --write` put it here, and it is yours, as ``llm_client.py``.
 """
 
 from __future__ import annotations
@@ -50,9 +52,18 @@ class Recorder(BaseCallbackHandler):
 
 def chat_model(**params: Any) -> ChatOpenAI:
     """Make the chat model; *params* are ``ChatOpenAI``'s."""
-    return ChatOpenAI(**{**SERVER, "model": MODEL, "callbacks": [Recorder()], **params})
+    return ChatOpenAI(**_with_recorder(params))
 
 
 def completion_model(**params: Any) -> OpenAI:
     """Make the model that goes on with a text; *params* are ``langchain_openai.OpenAI``'s."""
-    return OpenAI(**{**SERVER, "model": MODEL, "callbacks": [Recorder()], **params})
+    return OpenAI(**_with_recorder(params))
+
+
+def _with_recorder(params: dict[str, Any]) -> dict[str, Any]:
+    """Say the server, the model, and who is told of answers, beside whom the application tells."""
+    given = params.pop("callbacks", None) or []
+    if not isinstance(given, list):  # a callback manager
+        given.add_handler(Recorder())
+        return {**SERVER, "model": MODEL, "callbacks": given, **params}
+    return {**SERVER, "model": MODEL, "callbacks": [*given, Recorder()], **params}
