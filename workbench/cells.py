@@ -126,7 +126,7 @@ class Cell:
         yield draw
         if latest and latest[0].unit == "s":  # not when all that was to do was a download
             canvas.draw(*_finished_forms(latest[0]), now=True)
-        if latest and latest[0].unit in COUNTED:
+        if latest and latest[0].unit in (*COUNTED, "requests"):
             canvas.draw(*_line_forms(f"✓ {latest[0].done:.0f} {latest[0].unit}"), now=True)
 
     def forget(self) -> None:
