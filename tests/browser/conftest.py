@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.browser.jupyterlab import Lab, Notebook
 from tests.conftest import PROJECT
@@ -21,6 +21,8 @@ FLAGS = (
 )
 NAMES = ("chromium", "google-chrome")
 SIZE = {"width": 1280, "height": 900}
+
+expect.set_options(timeout=20_000)  # it ends as soon as it is so; the machine may be busy
 
 
 def chromium_path() -> str | None:
