@@ -227,16 +227,17 @@ def many(server: ScriptedServer, lab: Lab, page: Page, rows: int) -> None:
     server.others |= {"/metrics": [reply(200, METRICS)], "/health": [reply(200, "")]}
     ask = (
         "from dataclasses import replace\n"
-        "answer = session.chat('Hi')\n"
+        "asked = session.stream('Hi')\n"
+        "list(asked.deltas())\n"
         f"for number in range({rows - 1}):\n"
-        "    session.telemetry.emit(replace(answer, request_id=f'r{number}'))"
+        "    session.telemetry.emit(replace(asked.generation, request_id=f'r{number}'))"
     )
     first = f"%env WORKBENCH_BASE_URL={server.base_url}\n%load_ext workbench"
     cells = (
         f"{first}\nsession = %wb session\n{ask}",
         *(f"%wb panel {name}" for name in TEN),
     )
-    page.set_viewport_size({"width": 1280, "height": 9000})
+    page.set_viewport_size({"width": 1280, "height": 3000})
     opened = Notebook(page, lab, lab.write("many.ipynb", *cells))
     opened.run_all(within_s=LIMIT_MS / 1e3)
     telemetry = opened.root.get_by_role("region", name="Telemetry panel").first
