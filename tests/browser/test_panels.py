@@ -344,7 +344,7 @@ def test_the_panels_fit_a_dark_side_panel_and_a_zoomed_page(
     lab.set(DARK)
     try:
         tabs("Server")  # opened as wide as JupyterLab wants to be
-        page.set_viewport_size({"width": width, "height": 720})
+        page.set_viewport_size({"width": width, "height": 900})
         chat = tabs("Chat")
         chat.locator("textarea[name=prompt]").fill("Who is there?")
         chat.get_by_role("button", name="Send").click()
