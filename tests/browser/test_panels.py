@@ -13,7 +13,9 @@ from playwright.sync_api import Locator, expect
 from tests.browser.jupyterlab import DARK, Notebook
 from tests.conftest import PROJECT
 from tests.helpers import eventually
-from tests.scripted import DONE, ROLE, STOP, Do, stream, text, usage
+from tests.scripted import DONE, ROLE, STOP, Do, reply, stream, text, usage
+from tests.scripted_hub import REPOSITORY, hub
+from workbench import scrapes
 from workbench.session import Session
 
 pytestmark = pytest.mark.browser
@@ -21,14 +23,38 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).with_name("axe") / "node_modules" / "axe-core" / "axe.min.js"
 IMAGES = PROJECT / ("docs/images" if os.environ.get("SAVE_PICTURES") else "results/pictures")
 
+TITLES = ("Server", "Chat", "Models", "Live", "Telemetry", "Doctor")
+PAGE = """\
+vllm:num_requests_running{model_name="pocket"} 3.0
+vllm:num_requests_waiting{model_name="pocket"} 1.0
+vllm:kv_cache_usage_perc{model_name="pocket"} 0.25
+"""
+
 SEEN_PX = 640  # of a panel that is longer than the window
 
 # A log has this machine's paths, and a picture of it is for everybody.
-HIDE_PATHS = """(element, path) => {
+HIDE_PATHS = r"""(element, path) => {
   const texts = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(path, "…");
+  while (texts.nextNode())
+    texts.currentNode.data = texts.currentNode.data
+      .replaceAll(path, "…").replaceAll(/\/\S*\/pytest-\d+\/[^\s/]*/g, "…");
 }"""
 START_MS = 120_000
+
+# An answer that would be of 400 tokens, whatever the model has to say.
+UNENDING = """\
+%load_ext workbench
+%wb up
+from workbench import SamplingParams
+chat = %wb panel chat
+chat.params = SamplingParams(ignore_eos=True, max_tokens=400, temperature=0)"""
+NOTE_GROWTH = """(element) => {
+  window.lengths = [];
+  new MutationObserver(() => {
+    const shown = element.querySelector(".wb-answer")?.textContent.length ?? 0;
+    if (shown > (window.lengths.at(-1) ?? 0)) window.lengths.push(shown);
+  }).observe(element, { subtree: true, childList: true, characterData: true });
+}"""
 
 ANSWER = """\
 A **KV cache** keeps what attention has computed.
@@ -46,8 +72,8 @@ session.chat("What is a KV cache?")
 def panel(notebook: Callable[..., Notebook], attach: str) -> Callable[..., Locator]:
     """Shows a panel in a notebook, alone, and returns it."""
 
-    def shown(name: str, *, first: str | None = None) -> Locator:
-        opened = notebook(f"{first or attach}\n%wb panel {name}")
+    def shown(name: str, *, first: str | None = None, line: str | None = None) -> Locator:
+        opened = notebook(f"{first or attach}\n{line or f'%wb panel {name}'}")
         opened.run(0)
         opened.ran(0)
         opened.page.keyboard.press("Control+b")  # the file browser away
@@ -166,7 +192,7 @@ def test_an_unreachable_server_is_told_in_the_chat_panel(panel):
 
 def test_each_panel_can_be_used_by_everybody(tabs):
     """What is shown at first has names, labels and contrast, and fits its width."""
-    for title in ("Server", "Chat", "Models", "Live", "Telemetry", "Doctor"):
+    for title in TITLES:
         shown = tabs(title)
         expect(shown.locator(".wb-part").first).to_be_visible()
 
@@ -191,6 +217,68 @@ def test_what_nobody_can_read_is_noticed(tabs):
         "button-name",
         "image-alt",
     ]
+
+
+def test_a_fetch_is_watched_and_stopped_by_a_click(tabs, tmp_path):
+    """How much has come is on the page, Stop ends it, and what came is said to be kept."""
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "catalogue.toml").write_text(f'[tiny]\nmodel = "{REPOSITORY}"\nwhy = "a test"\n')
+    source = tmp_path / "hub"
+    source.mkdir()
+    (source / "config.json").write_text("{}")
+    (source / "model.safetensors").write_bytes(bytes(range(250)) * 20_000)
+    with hub(source, held=True) as running:
+        own = {"WORKBENCH_HOME": tmp_path, "HF_ENDPOINT": running.endpoint}
+        tabs.first = "\n".join([*(f"%env {it}={own[it]}" for it in own), tabs.first])
+        panel = tabs("Models")
+        panel.get_by_role("button", name="Fetch tiny").click()
+        expect(panel).to_contain_text("model.safetensors")
+        expect(panel).to_contain_text("of 4.77 MiB")
+        assert faults(panel) == []
+        picture(panel, "models-fetching")
+
+        panel.get_by_role("button", name="Stop").click()
+        expect(panel).to_contain_text("Stopping")
+        running.bytes_per_s = 1e6  # so that it says how far it is before it is whole
+        running.go_on.set()
+        expect(panel.get_by_role("alert")).to_contain_text("goes on from there")
+        expect(panel.get_by_role("button", name="Fetch tiny")).to_be_enabled()
+
+
+def test_a_fault_is_mended_by_a_click(tabs, tmp_path):
+    """What would be done stands beside the button; then the fault is gone from the list."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / ".env").write_bytes(b"WORKBENCH_TIMEOUT_S=60\r\n")
+    tabs.first = f"%env WORKBENCH_HOME={tmp_path}\n{tabs.first}"
+    doctor = tabs("Doctor")
+    doctor.get_by_role("button", name="Examine").click()
+    mend = doctor.get_by_role("button", name="Apply the fix of env-line-ends")
+    expect(mend).to_be_visible(timeout=START_MS)
+    assert faults(doctor) == []
+    picture(doctor, "doctor-fix")
+
+    mend.click()
+    expect(doctor).to_contain_text("env-line-ends: PASS", timeout=START_MS)
+    expect(mend).to_have_count(0)
+    assert b"\r" not in (tmp_path / ".env").read_bytes()
+
+
+@pytest.mark.engine
+def test_a_real_answer_grows_and_stop_frees_the_servers_slot(panel, served):
+    """vLLM's own tokens come in steps, and Esc ends its request long before its last token."""
+    chat = panel("chat", first=UNENDING, line="chat")
+    chat.evaluate(NOTE_GROWTH)
+    field = chat.locator("textarea[name=prompt]")
+    field.fill("What is vLLM?")
+    field.press("Shift+Enter")
+    chat.page.wait_for_function("() => window.lengths.length >= 5")
+    field.press("Escape")
+
+    expect(chat.locator(".wb-foot")).to_contain_text("interrupted")
+    lengths = chat.page.evaluate("() => window.lengths")
+    assert eventually(lambda: scrapes.now(served.scrape(), "running") == 0)
+    assert chat.page.evaluate("() => window.lengths") == lengths
 
 
 @pytest.mark.engine
@@ -244,18 +332,30 @@ def test_a_server_is_started_switched_and_stopped_by_clicks(tabs, tmp_path):
         expect(server.locator(".wb-head strong")).to_have_text("stopped", timeout=START_MS)
 
 
-def test_the_panels_follow_the_dark_theme_and_a_narrow_window(panel, page, lab):
-    """In the dark, and in 420 pixels, nothing is unreadable and nothing is cut off."""
+@pytest.mark.parametrize(("name", "width"), [("narrow", 416), ("zoomed", 1024)])
+def test_the_panels_fit_a_dark_side_panel_and_a_zoomed_page(
+    tabs, page, lab, server, name: str, width: int
+):
+    """
+    In the dark nothing is unreadable, and nothing is cut off: in the 300 pixels that a narrow
+    window leaves, and at 125 %, where a screen of 1280 pixels is one of 1024.
+    """
+    server.others |= {"/metrics": [reply(200, PAGE)], "/health": [reply(200, "")]}
     lab.set(DARK)
     try:
-        page.set_viewport_size({"width": 620, "height": 900})
-        chat = panel("chat")
+        tabs("Server")  # opened as wide as JupyterLab wants to be
+        page.set_viewport_size({"width": width, "height": 900})
+        chat = tabs("Chat")
         chat.locator("textarea[name=prompt]").fill("Who is there?")
         chat.get_by_role("button", name="Send").click()
         expect(chat.locator(".wb-foot")).to_contain_text("TTFT")
-
-        assert faults(chat) == []
-        assert has_no_scrollbar(chat)
-        picture(chat, "chat-dark-narrow")
+        chat.get_by_text("System prompt and sampling").click()
+        expect(tabs("Live").locator(".wb-chart").first).to_be_visible()
+        for title in TITLES:
+            shown = tabs(title)
+            expect(shown).to_be_visible()
+            assert has_no_scrollbar(shown), title
+            assert faults(shown) == [], title
+            picture(shown, f"{title.lower()}-dark-{name}")
     finally:
         lab.forget(DARK)

@@ -72,10 +72,11 @@ def compose(*, coming: bool, editing: bool) -> str:
         )
     cancel = html.button("Cancel", "cancel", title="Do not edit") if editing else ""
     return (
-        f'<label class="wb-field wb-wide"><span>{label}</span>'
+        f'<div class="wb-result"><label class="wb-field"><span>{label}</span>'
         '<textarea name="prompt" rows="3" data-submit="send" data-clears="prompt"'
         ' placeholder="Ask the model …"></textarea></label>'
         f"{html.row(act, cancel, '<span class=wb-faint>Shift+Enter sends · Esc stops</span>')}"
+        "</div>"
     )
 
 

@@ -7,6 +7,7 @@ A fetch and a switch can be stopped: a fetch keeps what came, a switch goes back
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from textwrap import shorten
 from typing import Any
 
 from .. import units
@@ -18,6 +19,9 @@ from ..session import Session
 from ..views import fetched_view, inventory_view, plan_view, switch_view
 from . import html
 from .base import Panel
+
+SHOWN = 160
+"""Letters of why there is no plan; some name all the models that there is one for."""
 
 
 class ModelsPanel(Panel):
@@ -178,7 +182,8 @@ def _fit(item: Item) -> str:
     """Write how much of what vLLM may use the weights and the rest take, before any cache."""
     plan = item.plan
     if plan is None:
-        return f'<div class="wb-fit">{html.faint(item.no_plan or "It could not be planned.")}</div>'
+        why = shorten(item.no_plan or "It could not be planned.", SHOWN, placeholder=" …")
+        return f'<div class="wb-fit">{html.faint(why)}</div>'
     taken = plan.weights_bytes + plan.overhead_bytes
     share = taken / plan.budget_bytes if plan.budget_bytes > 0 else None
     said = "Fits" if plan.fits else f"Does not fit: {plan.why_not}"
