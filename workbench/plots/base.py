@@ -75,8 +75,13 @@ def nothing(finding: str) -> Picture:
 
 
 def time_axis(axis: Any) -> None:
-    """Write durations as the tables do, 1, 2 and 5 of each decade: 50.0 ms, 1.00 s."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """
+    Write durations as the tables do, 1, 2 and 5 of each decade: 50.0 ms, 1.00 s.
+
+    Within one decade more of them, or the few there were would look evenly spaced.
+    """
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else (1, 1.5, 2, 3, 5, 7)))
     axis.set_major_formatter(lambda value, _: units.seconds(value) if value > 0 else "")
     axis.set_minor_formatter(NullFormatter())
 
