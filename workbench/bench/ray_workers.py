@@ -15,7 +15,9 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
+import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -98,7 +100,8 @@ def connected(address: str | None) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        with undisturbed():
+            ray.shutdown()
 
 
 def answering(address: str) -> None:
@@ -115,6 +118,27 @@ def answering(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
     except OSError as exc:
         raise _no_cluster(address, exc) from exc
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """
+    Hold Ctrl-C back until the end of this.
+
+    A call of Ray's client that is broken off can leave its connection so that
+    all later ones wait for ever. So nothing that waits long may be in here.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # where no signal is handled
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _library() -> Any:
@@ -240,7 +264,8 @@ class Nodes:
         # While one of its methods waits for words, others are called.
         options = {"num_cpus": 1, "max_concurrency": 4, "max_restarts": 0}
         there = NodeAffinitySchedulingStrategy(node_id, soft=False)
-        return self._ray.remote(Relay).options(**options, scheduling_strategy=there).remote()
+        with undisturbed():
+            return self._ray.remote(Relay).options(**options, scheduling_strategy=there).remote()
 
     def start(self) -> None:
         """
@@ -257,12 +282,25 @@ class Nodes:
             shares = [self.shares[number] for number in node.members]
             node.speak = set(node.members)
             with self._named(node):
-                self._ray.get(node.actor.start.remote(shares), timeout=START_S)
-            self._asked[node.actor.heard.remote()] = node
+                self._got(node.actor.start, shares)
+            with undisturbed():
+                self._asked[node.actor.heard.remote()] = node
+
+    def _got(self, method: Any, *arguments: Any) -> Any:
+        """Call what may take a while, and let Ctrl-C through a few times a second."""
+        with undisturbed():
+            asked = [method.remote(*arguments)]
+        until_s = time.monotonic() + START_S
+        while time.monotonic() < until_s:
+            with undisturbed():
+                ready, _ = self._ray.wait(asked, timeout=CHECK_S)
+                if ready:
+                    return self._ray.get(asked[0])
+        raise self._ray.exceptions.GetTimeoutError(f"no answer in {START_S:g} s")
 
     def _check(self, node: Node) -> None:
         """See that an address of this machine is not meant for another."""
-        machine = self._ray.get(node.actor.machine.remote(), timeout=START_S)
+        machine = self._got(node.actor.machine)
         host = self.shares[0].target.host
         if _is_loopback(host) and machine != BOOT_ID.read_text():
             raise ConfigError(
@@ -273,8 +311,9 @@ class Nodes:
 
     def heard(self) -> list[tuple[int, Word]]:
         """Wait for words a quarter of a second at most; return them, with who said each."""
-        ready, _ = self._ray.wait(list(self._asked), num_returns=1, timeout=CHECK_S)
-        return [word for ref in ready for word in self._words(ref, self._asked[ref])]
+        with undisturbed():
+            ready, _ = self._ray.wait(list(self._asked), num_returns=1, timeout=CHECK_S)
+            return [word for ref in ready for word in self._words(ref, self._asked[ref])]
 
     def _words(self, ref: Any, node: Node) -> list[tuple[int, Word]]:
         try:
@@ -287,7 +326,7 @@ class Nodes:
         node.speak -= {number for number, word in words if isinstance(word, (Load, BaseException))}
         if node.speak:
             self._asked[node.actor.heard.remote()] = node
-        del self._asked[ref]  # not before: an interrupt until here has it read again
+        del self._asked[ref]
         return words
 
     def _here(self, word: Word, node: Node) -> Word:
@@ -305,17 +344,24 @@ class Nodes:
                 return word
 
     def _measured(self, node: Node) -> Offset:
-        return clocks.measured(lambda: self._ray.get(node.actor.clock.remote(), timeout=START_S))
+        def asked() -> float:
+            with undisturbed():
+                now_s: float = self._ray.get(node.actor.clock.remote(), timeout=START_S)
+            return now_s
+
+        return clocks.measured(asked)
 
     def begin(self, at_s: float) -> None:
         """Tell all when to begin, each by its own clock."""
-        for node in self._nodes:
-            node.actor.begin.remote(at_s + node.clock.offset_s)
+        with undisturbed():
+            for node in self._nodes:
+                node.actor.begin.remote(at_s + node.clock.offset_s)
 
     def stop(self) -> None:
         """Have all stop, and say what they have until then."""
-        for node in self._nodes:
-            node.actor.stop.remote()
+        with undisturbed():
+            for node in self._nodes:
+                node.actor.stop.remote()
 
     def told(self) -> Workers:
         """Say who they were, and how well their clocks are known."""
@@ -343,10 +389,11 @@ class Nodes:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for node in self._nodes:
-            with suppress(self._ray.exceptions.RayError):  # it is gone, which is what was wanted
-                self._ray.get(node.actor.close.remote(), timeout=0 if node.lost else CLOSE_S)
-            self._ray.kill(node.actor)
+        with undisturbed():
+            for node in self._nodes:
+                with suppress(self._ray.exceptions.RayError):  # gone, which is what was wanted
+                    self._ray.get(node.actor.close.remote(), timeout=0 if node.lost else CLOSE_S)
+                self._ray.kill(node.actor)
 
 
 def _in_turn(counts: Sequence[int]) -> list[int]:
