@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import signal
@@ -38,6 +39,7 @@ PORTS = (
     "dashboard_agent_listen_port",
 )
 ATTEMPTS = 3
+LONGEST_S = 300
 
 
 def started(cluster: Any, **options: object) -> None:
@@ -57,6 +59,14 @@ def started(cluster: Any, **options: object) -> None:
                 raise
         else:
             return
+
+
+@pytest.fixture(autouse=True)
+def ends() -> Iterator[None]:
+    """End the run if a call of Ray's client waits for ever: so it did once, for minutes."""
+    faulthandler.dump_traceback_later(LONGEST_S, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="module")
