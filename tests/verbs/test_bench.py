@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -321,8 +321,9 @@ def test_so_many_processes_send_as_are_named(served: Session):
     def looking() -> Iterator[Callable[[Progress], None]]:
         def look(_progress: Progress) -> None:
             for child in psutil.Process().children():
-                if "workbench.bench.processes" in " ".join(child.cmdline()):
-                    seen.add(child.pid)
+                with suppress(psutil.NoSuchProcess):  # it has just ended
+                    if "workbench.bench.processes" in " ".join(child.cmdline()):
+                        seen.add(child.pid)
 
         yield look
 
