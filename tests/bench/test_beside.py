@@ -132,3 +132,8 @@ def test_without_counted_tokens_there_is_no_bound(field: str, why: str, tmp_path
 
     assert isinstance(found, str)
     assert found.startswith(why)
+
+
+def test_beside_nothing_stands_nothing():
+    """A measurement that was ended before its first result."""
+    assert beside(power=Power(watts=100)) == []

@@ -33,7 +33,7 @@ def lines(
     """Say in lines what is beside the results."""
     said = [_knee_line(results)] if len(results) > 2 else []
     of_each = [_of_one(result, models_dir, gpu, power) for result in results]
-    if all(each == of_each[0] for each in of_each):
+    if len(set(map(tuple, of_each))) == 1:
         return [line for line in (*said, *of_each[0]) if line]
     for result, each in zip(results, of_each, strict=True):
         said += [f"concurrency {result.settings.concurrency}: {line}" for line in each]
