@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.tune.trials import flag, run, trial
+from tests.tune.trials import SETUP, flag, run, trial
 from workbench.bench import vllm_json
 from workbench.errors import ConfigError
 from workbench.tune.candidates import Candidate
-from workbench.tune.kept import Kept, Setup, hash_of, latest
+from workbench.tune.kept import Kept, hash_of, latest
 from workbench.tune.quality import Quality
 from workbench.tune.trial import Failure, Role
 
-SETUP = Setup(
-    model="pocket",
-    version="0.32.0",
-    recipe="1f2e",
-    goal="throughput",
-    slo=None,
-    concurrency=4,
-    num_prompts=20,
-    repeats=3,
-    seed=7,
-    load={"input_len": 64, "prompts": ("a", "b")},
-)
+WITH_LOAD = replace(SETUP, load={"input_len": 64, "prompts": ("a", "b")})
 
 
 def test_trials_come_back_as_they_were(tmp_path: Path):
@@ -41,10 +31,10 @@ def test_trials_come_back_as_they_were(tmp_path: Path):
         trial(candidate, (), role=Role.AGAIN),
     ]
 
-    kept.keep(SETUP, trials)
+    kept.keep(WITH_LOAD, trials)
     setup, read = kept.read()
 
-    assert setup == SETUP.as_json()
+    assert setup == WITH_LOAD.as_json()
     assert [(each.role, each.candidate, each.quality, each.failure) for each in read] == [
         (each.role, each.candidate, each.quality, each.failure) for each in trials[:3]
     ]
@@ -64,17 +54,17 @@ def test_a_run_is_a_file_of_vllms_form(tmp_path: Path):
 
 def test_texts_are_not_written(tmp_path: Path):
     """Prompts may be anybody's: their hash tells two tunes apart."""
-    Kept(tmp_path).keep(SETUP, [])
+    Kept(tmp_path).keep(WITH_LOAD, [])
 
     assert '"a"' not in (tmp_path / "tune.json").read_text()
-    assert SETUP.as_json()["load"]["input_len"] == 64
+    assert WITH_LOAD.as_json()["load"]["input_len"] == 64
 
 
 def test_the_last_tune_is_the_one_to_go_on_with(tmp_path: Path):
     """Without one there is nothing to go on with."""
     with pytest.raises(ConfigError, match="no tune"):
         latest(tmp_path)
-    Kept(tmp_path / "a").keep(SETUP, [])
+    Kept(tmp_path / "a").keep(WITH_LOAD, [])
 
     assert latest(tmp_path) == tmp_path / "a"
 

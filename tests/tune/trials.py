@@ -8,10 +8,22 @@ from functools import cache
 from tests.bench.results import result
 from workbench.bench.result import Result
 from workbench.tune.candidates import Candidate
+from workbench.tune.kept import Setup
 from workbench.tune.quality import Quality
 from workbench.tune.trial import Role, Trial
 
 GOOD = Quality(same=10, of=10, perplexity=0.0)
+SETUP = Setup(
+    model="pocket",
+    version="0.32.0",
+    recipe="1f2e",
+    goal="throughput",
+    slo=None,
+    concurrency=4,
+    num_prompts=20,
+    repeats=3,
+    seed=7,
+)
 
 
 def run(tokens_per_s: float, **fields: object) -> Result:

@@ -12,29 +12,16 @@ from typing import Any
 import click
 import pytest
 
-from tests.tune.trials import flag, run, trial
+from tests.tune.trials import SETUP, flag, run, trial
 from workbench import verbs
 from workbench.errors import ServerStateError
 from workbench.session import Session
 from workbench.tune.candidates import Skipped
-from workbench.tune.kept import Setup
 from workbench.tune.search import Search
 from workbench.tune.trial import GOALS, Failure, Role
 from workbench.tune.tune import Tuned
 from workbench.verbs.tune import Duration
 from workbench.views.tune import tune_view
-
-SETUP = Setup(
-    model="pocket",
-    version="0.32.0",
-    recipe="1f2e",
-    goal="throughput",
-    slo=None,
-    concurrency=4,
-    num_prompts=20,
-    repeats=3,
-    seed=7,
-)
 
 
 @contextmanager
